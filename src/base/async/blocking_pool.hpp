@@ -1,0 +1,78 @@
+#pragma once
+#include <exception>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/async/task.hpp"
+
+namespace llmm {
+
+// Named threads for work that blocks: database, hashing, files. The destructor waits for what was started.
+class BlockingPool {
+  public:
+    BlockingPool(std::string name, std::size_t threads);
+    ~BlockingPool();
+    BlockingPool(const BlockingPool&) = delete;
+    BlockingPool& operator=(const BlockingPool&) = delete;
+
+    // Runs fn on a thread of the pool and resumes the caller on its own executor with the result or the exception.
+    // Can't be cancelled: work that takes long looks at a flag of its own. fn and all it refers to must live until then,
+    // which holds when the caller awaits, as it must.
+    template <class F>
+    Task<std::invoke_result_t<F&>> run(F fn) {
+        using Result = std::invoke_result_t<F&>;
+        if constexpr (std::is_void_v<Result>) {
+            co_await start<std::monostate>([fn = std::move(fn)]() mutable {
+                fn();
+                return std::monostate{};
+            });
+        } else {
+            co_return co_await start<Result>(std::move(fn));
+        }
+    }
+
+    void join();
+
+  private:
+    // Lets a Result travel through a completion handler without a default constructor.
+    template <class Result>
+    struct Outcome {
+        std::optional<Result> value;
+        std::exception_ptr error;
+    };
+
+    template <class Result, class F>
+    Task<Result> start(F fn) {
+        auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<Result>)>(
+            [this](auto handler, F work) {
+                auto home = asio::make_work_guard(asio::get_associated_executor(handler));
+                asio::post(threads_, [handler = std::move(handler), work = std::move(work), home = std::move(home)]() mutable {
+                    Outcome<Result> result;
+                    try {
+                        result.value.emplace(work());
+                    } catch (...) {
+                        result.error = std::current_exception();
+                    }
+                    asio::post(home.get_executor(), [handler = std::move(handler), result = std::move(result)]() mutable {
+                        handler(std::move(result));
+                    });
+                });
+            },
+            asio::use_awaitable, std::move(fn));
+        if (outcome.error) std::rethrow_exception(outcome.error);
+        co_return std::move(*outcome.value);
+    }
+
+    asio::thread_pool threads_;
+};
+
+}  // namespace llmm
