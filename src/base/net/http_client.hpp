@@ -1,0 +1,94 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/async/task.hpp"
+#include "base/net/url.hpp"
+#include "base/net/url_guard.hpp"
+#include "base/secret/secret.hpp"
+
+namespace llmm {
+
+struct HttpHeader {
+    std::string name;  // as received; compare with find_header
+    std::string value;
+};
+using HttpHeaders = std::vector<HttpHeader>;
+// Case-insensitive; the first of that name.
+std::optional<std::string_view> find_header(const HttpHeaders& headers, std::string_view name);
+
+struct HttpRequest {
+    std::string method = "GET";
+    Url url;
+    HttpHeaders headers = {};
+    // Sent as Authorization: Bearer; never follows a redirect to another origin because redirects are the caller's.
+    SecretString bearer = {};
+    std::string body = {};
+    std::chrono::milliseconds connect_timeout{10'000};
+    std::chrono::milliseconds total_timeout{60'000};  // 0: none
+    std::chrono::milliseconds stall_timeout{30'000};  // no byte for so long: failed
+    std::size_t max_body_bytes = 16 << 20;            // of the decoded body
+    bool accept_gzip = false;                         // false sends Accept-Encoding: identity
+};
+
+struct HttpResponse {
+    int status = 0;
+    HttpHeaders headers;
+    std::string body;
+};
+
+// Takes a response as it arrives. Called on the network thread, never at the same time as itself; quick or blocking on
+// local disk only.
+class BodySink {
+  public:
+    virtual ~BodySink() = default;
+    // False: the response is not what was asked for; the transfer ends and `stream` returns with an empty body.
+    virtual bool on_head(int status, const HttpHeaders& headers) = 0;
+    // False ends the transfer.
+    virtual bool on_data(std::span<const std::byte> data) = 0;
+};
+
+enum class HttpFailure { resolve, connect, tls, timeout, stalled, broken, too_large, blocked_address, protocol };
+
+// The request did not end with a whole response. what() is for logs.
+class HttpError : public std::runtime_error {
+  public:
+    HttpError(HttpFailure failure, const std::string& what) : std::runtime_error(what), failure_(failure) {}
+    HttpFailure failure() const { return failure_; }
+
+  private:
+    HttpFailure failure_;
+};
+
+// HTTP/1.1 to the internet on libcurl's multi interface: proxies, TLS with verification, keep-alive. Redirects are never
+// followed here. Owns one network thread with an event loop of its own, so that fast downloads don't delay anybody.
+class HttpClient {
+  public:
+    struct Options {
+        std::string user_agent;
+        std::string http_proxy = {}, https_proxy = {}, no_proxy = {};  // empty: none
+        std::string ca_file = {};                                      // empty: the system's
+    };
+    HttpClient(Options options, const UrlGuard& guard);
+    ~HttpClient();  // cancels and waits for what is running
+    HttpClient(const HttpClient&) = delete;
+    HttpClient& operator=(const HttpClient&) = delete;
+
+    // Both resume on the caller's executor, throw HttpError, and can be cancelled: the connection is then closed at once.
+    Task<HttpResponse> fetch(HttpRequest request);
+    // The body goes to the sink, which must live until this returns (it is not touched afterwards, cancelled or not).
+    Task<HttpResponse> stream(HttpRequest request, BodySink& sink);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace llmm

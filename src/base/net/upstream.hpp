@@ -1,0 +1,79 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/async/task.hpp"
+#include "base/net/http_client.hpp"
+
+namespace llmm {
+
+// Where an engine of this machine listens.
+struct UnixEndpoint {
+    std::string path;
+    friend bool operator==(const UnixEndpoint&, const UnixEndpoint&) = default;
+};
+struct TcpEndpoint {
+    std::string address;  // numeric
+    std::uint16_t port = 0;
+    friend bool operator==(const TcpEndpoint&, const TcpEndpoint&) = default;
+};
+using Endpoint = std::variant<UnixEndpoint, TcpEndpoint>;
+std::string to_string(const Endpoint& endpoint);                  // "unix:/path" or "http://127.0.0.1:8080"
+std::optional<Endpoint> parse_endpoint(const std::string& text);  // the inverse
+
+struct UpstreamRequest {
+    std::string method = "GET";
+    std::string target = "/";
+    HttpHeaders headers = {};
+    std::string body = {};
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds head_timeout{60'000};  // until the response's head is there
+    std::chrono::milliseconds read_timeout{60'000};  // between two pieces of the body
+};
+
+// A response whose body is read piece by piece. Destroying it early closes the connection, which is how an engine learns
+// that nobody waits any more.
+class UpstreamResponse {
+  public:
+    struct Impl;
+    explicit UpstreamResponse(std::unique_ptr<Impl> impl);
+    UpstreamResponse(UpstreamResponse&&) noexcept;
+    UpstreamResponse& operator=(UpstreamResponse&&) noexcept;
+    ~UpstreamResponse();
+
+    int status() const;
+    const HttpHeaders& headers() const;
+    // The next bytes as they arrive (no waiting for a full buffer); nullopt at the end. Throws HttpError.
+    Task<std::optional<std::string>> read_some();
+    // The rest; HttpError too_large beyond max_bytes.
+    Task<std::string> read_all(std::size_t max_bytes = 64 << 20);
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+// Talks HTTP/1.1 to engines on unix sockets and loopback ports (Boost.Beast on the event loop, TCP_NODELAY). Keeps idle
+// connections; when a kept one turns out to be closed before any byte of the answer, the request is sent once more on a new
+// one. Used from the event loop only.
+class Upstream {
+  public:
+    explicit Upstream(Endpoint endpoint);
+    ~Upstream();
+    Upstream(Upstream&&) noexcept;
+    Upstream& operator=(Upstream&&) noexcept;
+
+    // Throws HttpError. Cancelling closes the connection at once.
+    Task<UpstreamResponse> send(UpstreamRequest request);
+    const Endpoint& endpoint() const;
+
+  private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;  // shared with responses that give their connection back
+};
+
+}  // namespace llmm

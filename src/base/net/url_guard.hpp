@@ -1,0 +1,36 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/net/url.hpp"
+
+struct sockaddr;
+
+namespace llmm {
+
+// Decides which URLs this program may fetch on somebody else's word (a user's, a hub's redirect). Immutable, any thread.
+//
+// Default: https only, port 443, and only to addresses of the public internet. A host that the operator configured
+// (an endpoint, or network.allowed_hosts) may also be private, plain http and on any port.
+class UrlGuard {
+  public:
+    // Entries are "host" (any port) or "host:port".
+    explicit UrlGuard(std::vector<std::string> allowed_hosts);
+
+    // Throws URL_FORBIDDEN with the class of the reason: scheme, port, host.
+    void check(const Url& url) const;
+    // For a redirect: also refuses https to http.
+    void check_redirect(const Url& from, const Url& to) const;
+    // Asked with the address that is about to be connected, so that no second name lookup can change it.
+    bool may_connect(const Url& url, const sockaddr& address) const;
+    bool is_allowed_host(const Url& url) const;
+
+  private:
+    std::vector<std::string> allowed_hosts_;
+};
+
+// False for loopback, private, link-local, carrier-grade NAT, multicast, reserved, documentation and unique-local
+// ranges and for IPv6 forms that carry such an IPv4 address (mapped, 6to4, NAT64); false for families other than IP.
+bool is_public_address(const sockaddr& address);
+
+}  // namespace llmm
