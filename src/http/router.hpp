@@ -1,0 +1,67 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/async/task.hpp"
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/web_socket.hpp"
+
+namespace llmm::http {
+
+using Handler = std::function<Task<Response>(const Request&)>;
+using SocketHandler = std::function<Task<>(const Request&, WebSocket&)>;
+
+inline constexpr std::size_t kSmallBody = 1 << 20;   // most routes
+inline constexpr std::size_t kLargeBody = 32 << 20;  // chat: long prompts
+
+struct Route {
+    Method method;
+    std::string path;  // "/api/v1/models/{id}"
+    Permission permission;
+    std::string operation;  // operationId in api/openapi.yaml
+    Handler handler;
+    SocketHandler socket_handler = {};  // instead of handler: the route is a WebSocket
+    std::size_t body_limit = kSmallBody;
+    // Ends the handler as soon as the client closes the connection. Costs a read beside the work, so only for routes
+    // that wait for something outside.
+    bool cancel_when_client_leaves = false;
+};
+
+// All routes of the program. Filled at start, constant afterwards.
+class Router {
+  public:
+    // `on` binds member functions: router.add({Method::get, "/api/v1/models", Permission::read, "listModels",
+    // Router::on(this, &ModelRoutes::list)}).
+    template <class Object>
+    static Handler on(Object* object, Task<Response> (Object::*member)(const Request&)) {
+        return [object, member](const Request& request) { return (object->*member)(request); };
+    }
+    template <class Object>
+    static SocketHandler on_socket(Object* object, Task<> (Object::*member)(const Request&, WebSocket&)) {
+        return [object, member](const Request& request, WebSocket& socket) { return (object->*member)(request, socket); };
+    }
+
+    void add(Route route);
+
+    struct Match {
+        const Route* route = nullptr;  // nullptr: no such path, or not with this method
+        std::vector<std::pair<std::string, std::string>> parameters;
+        std::vector<Method> allowed;  // methods the path has, when the method is not among them
+    };
+    // HEAD finds GET routes.
+    Match find(Method method, std::string_view path) const;
+    const std::vector<Route>& routes() const { return routes_; }
+
+  private:
+    struct Pattern {
+        std::vector<std::string> segments;  // "{name}" is a parameter
+    };
+    std::vector<Route> routes_;
+    std::vector<Pattern> patterns_;
+};
+
+}  // namespace llmm::http
