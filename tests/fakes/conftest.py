@@ -9,6 +9,7 @@ import pytest
 from hub_process import HubProcess
 
 SMALL = random.Random(1).randbytes(300_000)  # content of acme/tiny/weights/small.gguf
+CONFIG = b'{"a": 1}\n' * 200  # and of its config.json
 
 
 def _write(root, repo: str, spec: dict) -> None:
@@ -30,7 +31,7 @@ def root(tmp_path_factory):
                       "refs/convert/parquet": {"files": {"x.txt": {"text": "x"}}}},
     })
     home = root / "acme/tiny"
-    for path, data in {"config.json": b'{"a": 1}\n' * 200, "weights/small.gguf": SMALL, "weights/deep/note.txt": b"note\n",
+    for path, data in {"config.json": CONFIG, "weights/small.gguf": SMALL, "weights/deep/note.txt": b"note\n",
                        "table.dat": b"tiny but lfs", "empty.txt": b"", "blob.npy": b"\x93NUMPY\0\xff" * 10,
                        ".revisions/v1/config.json": b"old\n", "name with #.txt": b"odd\n"}.items():
         (home / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Runs the fake hub as a program and speaks to it, for the tests of this folder and of others."""
 
+import hashlib
 import http.client
 import json
 import subprocess
@@ -33,6 +34,10 @@ def fetch(url: str, method: str = "GET", headers: dict[str, str] | None = None, 
         return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+
+
+def git_sha1(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 class HubProcess:

@@ -13,6 +13,9 @@ from hub.repos import Catalogue
 from hub.settings import Settings
 
 PREFIX = "__control"
+# A client has the last byte before the thread that sent it has noted so; who then asks for the log waits for that, at
+# most this many seconds: an exchange that a fault holds up stays open.
+SETTLE_SECONDS = 0.5
 
 
 @dataclass
@@ -51,7 +54,11 @@ class RequestLog:
 
     def describe(self) -> list[dict]:
         with self._lock:
-            return [dict(vars(entry)) for entry in self._entries]
+            entries = list(self._entries)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline and not all(entry.done for entry in entries):
+            time.sleep(0.002)
+        return [dict(vars(entry)) for entry in entries]
 
 
 class Control:
