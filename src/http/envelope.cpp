@@ -30,13 +30,13 @@ std::uint64_t fingerprint(std::string_view text) {
 }
 
 // The data is already text: it is serialised once, for the body and for the tag.
-Response success(const Request& request, int status, const Text& message, std::string_view data) {
+Response success(const Request& request, int status, const Text& message, std::string_view data,
+                 std::string_view more = {}) {
     Response response;
     response.status = status;
     response.headers = json_headers();
-    response.body = fmt::format(R"({{"success":true,"message":{},"data":{},"code":{},"timestamp":"{}"}})",
-                                json::serialize(json::string(in(request.language, message))), data, status,
-                                to_rfc3339(now()));
+    response.body = fmt::format(R"({{"success":true,"message":"{}","data":{},"code":{},"timestamp":"{}"{}}})",
+                                in(request.language, message), data, status, to_rfc3339(now()), more);
     return response;
 }
 
@@ -46,6 +46,10 @@ json::value detail_json(const Detail& detail, Language language) {
             using Value = std::decay_t<decltype(value)>;
             if constexpr (std::is_same_v<Value, Text>) {
                 return json::value(in(language, value));
+            } else if constexpr (std::is_same_v<Value, FieldProblem>) {
+                const std::string& allowed = in(language, value.allowed);
+                return json::object{{"problem", in(language, value.problem)},
+                                    {"allowed", allowed.empty() ? json::value(nullptr) : json::value(allowed)}};
             } else {
                 return json::value_from(value);
             }
@@ -64,6 +68,7 @@ int status_of(ErrorKind kind) {
         case ErrorKind::headers_too_large: return 431;
         case ErrorKind::uri_too_long: return 414;
         case ErrorKind::method_not_allowed: return 405;
+        case ErrorKind::upgrade_required: return 426;
         case ErrorKind::unauthenticated: return 401;
         case ErrorKind::forbidden: return 403;
         case ErrorKind::misdirected: return 421;
@@ -93,9 +98,10 @@ Response accepted(const Request& request, json::value data, std::string location
     return response;
 }
 
-Response ok_tagged(const Request& request, json::value data) {
+Response ok_tagged(const Request& request, json::value data, json::value details) {
     const std::string text = json::serialize(data);
-    Response response = success(request, 200, kDone, text);
+    const std::string more = details.is_null() ? std::string() : ",\"details\":" + json::serialize(details);
+    Response response = success(request, 200, kDone, text, more);
     response.etag = fmt::format("\"{:016x}\"", fingerprint(text));
     return response;
 }

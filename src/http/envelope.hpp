@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include <boost/json/fwd.hpp>
+#include <boost/json/value.hpp>
 
 #include "base/error/error.hpp"
 #include "http/request.hpp"
@@ -17,7 +17,7 @@ Response ok(const Request& request, boost::json::value data);
 Response created(const Request& request, boost::json::value data, std::string location);
 Response accepted(const Request& request, boost::json::value data, std::string location);
 // ok() with an ETag over the data alone: the envelope's timestamp changes with every answer.
-Response ok_tagged(const Request& request, boost::json::value data);
+Response ok_tagged(const Request& request, boost::json::value data, boost::json::value details = nullptr);
 
 // {"success":false,"message":…,"error":…,"details":{…},"timestamp":…}
 Response error_response(const Request& request, const Error& error);

@@ -8,7 +8,7 @@ namespace llmm::http {
 namespace {
 
 [[noreturn]] void refuse(std::string_view en, std::string_view zh) {
-    fail(ErrorCode::bad_request, "the request is malformed: {0}", "请求格式错误：{1}", en, zh);
+    fail(ErrorCode::malformed_request, "the request is malformed: {0}", "请求格式错误：{1}", en, zh);
 }
 
 bool is_token_character(unsigned char c) {

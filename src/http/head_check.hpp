@@ -25,7 +25,7 @@ struct HeadScan {
 // folded headers, space before a colon, a line without a colon, or a limit above.
 HeadScan scan_head(std::string_view received);
 
-// Splits and decodes a request target of origin form. Throws BAD_REQUEST for anything else: a broken escape, an
+// Splits and decodes a request target of origin form. Throws MALFORMED_REQUEST for anything else: a broken escape, an
 // encoded NUL, "." or ".." segments (also encoded).
 struct Target {
     std::string path;

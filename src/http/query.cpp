@@ -11,13 +11,17 @@ namespace {
 constexpr int kDefaultLimit = 50, kMaxLimit = 200;  // the contract's
 }
 
+void QueryReader::add_problem(std::string_view name, Text problem, Text allowed) {
+    problems_.push_back({std::string(name), FieldProblem{std::move(problem), std::move(allowed)}});
+}
+
 const std::string* QueryReader::find(std::string_view name) {
     known_.emplace_back(name);
     const std::string* found = nullptr;
     for (const auto& [key, value] : request_.query) {
         if (key != name) continue;
         if (found) {
-            problems_.push_back({std::string(name), Text{"is given twice", "重复给出"}});
+            add_problem(name, Text{"is given twice", "重复给出"});
             return nullptr;
         }
         found = &value;
@@ -29,7 +33,7 @@ std::optional<std::string> QueryReader::text(std::string_view name, std::size_t 
     const std::string* value = find(name);
     if (!value) return std::nullopt;
     if (value->size() > max_length) {
-        problems_.push_back({std::string(name), Text::format("must have at most {} bytes", "最多 {} 字节", max_length)});
+        add_problem(name, Text{"is too long", "过长"}, Text::format("at most {} bytes", "最多 {} 字节", max_length));
         return std::nullopt;
     }
     return *value;
@@ -38,7 +42,7 @@ std::optional<std::string> QueryReader::text(std::string_view name, std::size_t 
 std::string QueryReader::required_text(std::string_view name, std::size_t max_length) {
     const auto value = text(name, max_length);
     if ((!value || value->empty()) && problems_.empty()) {
-        problems_.push_back({std::string(name), Text{"is required", "为必填项"}});
+        add_problem(name, Text{"is required", "为必填项"});
     }
     return value.value_or("");
 }
@@ -49,8 +53,8 @@ std::optional<std::int64_t> QueryReader::integer(std::string_view name, std::int
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
     if (error != std::errc{} || end != value->data() + value->size() || number < min || number > max) {
-        problems_.push_back({std::string(name), Text::format("must be an integer between {} and {}",
-                                                             "必须是 {} 到 {} 之间的整数", min, max)});
+        add_problem(name, Text{"is no such number", "不是可用的数字"},
+                    Text::format("an integer from {} to {}", "{} 到 {} 之间的整数", min, max));
         return std::nullopt;
     }
     return number;
@@ -60,8 +64,8 @@ std::optional<std::string> QueryReader::choice(std::string_view name, std::initi
     const std::string* value = find(name);
     if (!value) return std::nullopt;
     if (std::find(allowed.begin(), allowed.end(), *value) == allowed.end()) {
-        problems_.push_back({std::string(name), Text::format("must be one of: {}", "必须是以下之一：{}",
-                                                             fmt::format("{}", fmt::join(allowed, ", ")))});
+        const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
+        add_problem(name, Text{"is none of the possible values", "不是可用的值"}, Text{list, list});
         return std::nullopt;
     }
     return *value;
@@ -79,8 +83,8 @@ std::string QueryReader::cursor() { return text("cursor", 1024).value_or(""); }
 void QueryReader::finish() {
     for (const auto& [key, value] : request_.query) {
         if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-        problems_.push_back({key, Text::format("is not a known parameter; known are: {}", "不是已知参数；已知参数：{}",
-                                               fmt::format("{}", fmt::join(known_, ", ")))});
+        const std::string list = fmt::format("{}", fmt::join(known_, ", "));
+        add_problem(key, Text{"is not a known parameter", "不是已知参数"}, Text{list, list});
     }
     if (problems_.empty()) return;
     throw Error(ErrorCode::validation_failed,

@@ -23,6 +23,7 @@ class QueryReader {
     // The parameters that every list has.
     int limit();
     std::string cursor();
+    void add_problem(std::string_view name, Text problem, Text allowed = {});
     void finish();  // throws VALIDATION_FAILED
 
   private:

@@ -87,20 +87,20 @@ void check_framing(const Parser& parser) {
     const auto lengths = message.count(beast::http::field::content_length);
     const auto encodings = message.count(beast::http::field::transfer_encoding);
     if (lengths + encodings > 1) {
-        fail(ErrorCode::bad_request, "the body's length is given more than once", "请求体长度被多次声明");
+        fail(ErrorCode::malformed_request, "the body's length is given more than once", "请求体长度被多次声明");
     }
     if (encodings == 1 && !beast::iequals(message[beast::http::field::transfer_encoding], "chunked")) {
-        fail(ErrorCode::bad_request, "only the transfer encoding \"chunked\" is understood", "仅支持 chunked 传输编码");
+        fail(ErrorCode::malformed_request, "only the transfer encoding \"chunked\" is understood", "仅支持 chunked 传输编码");
     }
     if (message.version() != 11 && message.version() != 10) {
-        fail(ErrorCode::bad_request, "only HTTP/1.0 and HTTP/1.1 are understood", "仅支持 HTTP/1.0 与 HTTP/1.1");
+        fail(ErrorCode::malformed_request, "only HTTP/1.0 and HTTP/1.1 are understood", "仅支持 HTTP/1.0 与 HTTP/1.1");
     }
     if (message.version() == 10 && encodings > 0) {
-        fail(ErrorCode::bad_request, "HTTP/1.0 has no transfer encodings", "HTTP/1.0 不支持传输编码");
+        fail(ErrorCode::malformed_request, "HTTP/1.0 has no transfer encodings", "HTTP/1.0 不支持传输编码");
     }
     const auto hosts = message.count(beast::http::field::host);
     if (hosts > 1 || (hosts == 0 && message.version() == 11)) {
-        fail(ErrorCode::bad_request, "exactly one Host header is needed", "必须且只能有一个 Host 请求头");
+        fail(ErrorCode::malformed_request, "exactly one Host header is needed", "必须且只能有一个 Host 请求头");
     }
 }
 
@@ -207,7 +207,7 @@ class Session final : public Connection {
         error_code error;
         parser.put(asio::buffer(buffer_.data(), scan.size), error);
         if (error || !parser.is_header_done()) {
-            fail(ErrorCode::bad_request, "the request is malformed: {}", "请求格式错误：{}", error.message());
+            fail(ErrorCode::malformed_request, "the request is malformed: {}", "请求格式错误：{}", error.message());
         }
         buffer_.erase(0, scan.size);
         co_return true;
@@ -299,12 +299,12 @@ class Session final : public Connection {
                 const std::size_t used = parser.put(asio::buffer(buffer_), error);
                 buffer_.erase(0, used);
                 if (error && error != beast::http::error::need_more) {
-                    fail(ErrorCode::bad_request, "the body is malformed: {}", "请求体格式错误：{}", error.message());
+                    fail(ErrorCode::malformed_request, "the body is malformed: {}", "请求体格式错误：{}", error.message());
                 }
                 if (parser.get().body().size() > limit) too_large(limit);
                 if (parser.is_done()) break;
                 if (buffer_.size() > kReadSize) {
-                    fail(ErrorCode::bad_request, "the body is malformed: a chunk header is too long", "请求体格式错误：分块头过长");
+                    fail(ErrorCode::malformed_request, "the body is malformed: a chunk header is too long", "请求体格式错误：分块头过长");
                 }
             }
             if (!co_await read_more()) throw boost::system::system_error(asio::error::eof);
@@ -502,9 +502,9 @@ class Session<Stream>::Socket final : public WebSocket {
 template <class Stream>
 Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, const Route& route) {
     if (!beast::websocket::is_upgrade(parser.get()) || !buffer_.empty()) {
-        Response response = error_response(request, Error(ErrorCode::bad_request, Text{"this path is a WebSocket: connect with an upgrade",
-                                                                                      "该路径为 WebSocket，请使用升级请求连接"}));
-        response.status = 426;
+        Response response = error_response(
+            request, Error(ErrorCode::upgrade_required, Text{"this path is a WebSocket: connect with an upgrade",
+                                                             "该路径为 WebSocket，请使用升级请求连接"}));
         response.headers.push_back({"Upgrade", "websocket"});
         co_return co_await answer(request, std::move(response), false);
     }

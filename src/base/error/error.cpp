@@ -14,7 +14,7 @@ struct Row {
 constexpr Row kRows[] = {
     {ErrorCode::validation_failed, "VALIDATION_FAILED", ErrorKind::invalid},
     {ErrorCode::malformed_json, "MALFORMED_JSON", ErrorKind::malformed},
-    {ErrorCode::bad_request, "BAD_REQUEST", ErrorKind::malformed},
+    {ErrorCode::malformed_request, "MALFORMED_REQUEST", ErrorKind::malformed},
     {ErrorCode::unsupported_media_type, "UNSUPPORTED_MEDIA_TYPE", ErrorKind::unsupported_media},
     {ErrorCode::payload_too_large, "PAYLOAD_TOO_LARGE", ErrorKind::too_large},
     {ErrorCode::headers_too_large, "HEADERS_TOO_LARGE", ErrorKind::headers_too_large},
@@ -58,6 +58,7 @@ constexpr Row kRows[] = {
     {ErrorCode::rate_limited, "RATE_LIMITED", ErrorKind::rate_limited},
     {ErrorCode::overloaded, "OVERLOADED", ErrorKind::unavailable},
     {ErrorCode::shutting_down, "SHUTTING_DOWN", ErrorKind::unavailable},
+    {ErrorCode::upgrade_required, "UPGRADE_REQUIRED", ErrorKind::upgrade_required},
     {ErrorCode::cancelled, "CANCELLED", ErrorKind::conflict},
     {ErrorCode::internal, "INTERNAL", ErrorKind::internal},
 };

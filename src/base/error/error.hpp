@@ -15,7 +15,7 @@ namespace llmm {
 enum class ErrorCode {
     validation_failed,
     malformed_json,
-    bad_request,
+    malformed_request,
     unsupported_media_type,
     payload_too_large,
     headers_too_large,
@@ -59,6 +59,7 @@ enum class ErrorCode {
     rate_limited,
     overloaded,
     shutting_down,
+    upgrade_required,
     cancelled,
     internal,
 };
@@ -72,6 +73,7 @@ enum class ErrorKind {
     headers_too_large,
     uri_too_long,
     method_not_allowed,
+    upgrade_required,
     unauthenticated,
     forbidden,
     misdirected,
@@ -102,10 +104,16 @@ struct Text {
     friend bool operator==(const Text&, const Text&) = default;
 };
 
-// A named fact beside an error: a field and what is wrong with it, a state, a number.
+// What is wrong with a field and, where there is something to choose from, what would be accepted.
+struct FieldProblem {
+    Text problem;
+    Text allowed = {};
+};
+
+// A named fact beside an error: a field and its problem, a state, a number.
 struct Detail {
     std::string name;
-    std::variant<std::string, Text, std::int64_t, bool, std::vector<std::string>> value;
+    std::variant<std::string, Text, FieldProblem, std::int64_t, bool, std::vector<std::string>> value;
 };
 using Details = std::vector<Detail>;
 

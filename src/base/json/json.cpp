@@ -113,7 +113,7 @@ json::value parse_json(std::string_view text) {
         const std::string& key = parser.handler().duplicate;
         throw Error(ErrorCode::validation_failed,
                     Text::format("the key \"{}\" appears twice in one object", "同一对象中键 \"{}\" 出现了两次", key),
-                    {{key, Text{"appears twice", "重复出现"}}});
+                    {{key, FieldProblem{Text{"appears twice", "重复出现"}}}});
     }
     return parser.handler().stack.release();
 }

@@ -18,19 +18,27 @@ std::size_t length_of(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-std::optional<Text> check(std::string_view text, ObjectReader::StringBounds bounds) {
+bool fits(std::string_view text, ObjectReader::StringBounds bounds) {
     const std::size_t length = length_of(text);
-    if (length >= bounds.min_length && length <= bounds.max_length) return std::nullopt;
-    return Text::format("must have {} to {} characters, has {}", "长度必须在 {} 到 {} 个字符之间，现在是 {}",
-                        bounds.min_length, bounds.max_length, length);
+    return length >= bounds.min_length && length <= bounds.max_length;
 }
 
-Text wrong_type(std::string_view en, std::string_view zh) { return Text::format("must be {0}", "必须是{1}", en, zh); }
+const Text kWrongType{"has the wrong type", "类型错误"};
+const Text kOutOfRange{"is out of range", "超出范围"};
+const Text kWrongLength{"is too short or too long", "过短或过长"};
+
+Text describe(ObjectReader::StringBounds bounds) {
+    return Text::format("a string of {} to {} characters", "{} 到 {} 个字符的字符串", bounds.min_length, bounds.max_length);
+}
+template <class Number>
+Text describe_range(std::string_view en, std::string_view zh, Number min, Number max) {
+    return {fmt::format("{} from {} to {}", en, min, max), fmt::format("{} 到 {} 之间的{}", min, max, zh)};
+}
 
 }  // namespace
 
 ObjectReader::ObjectReader(const json::value& value) : object_(value.if_object()) {
-    if (!object_) add_problem("body", wrong_type("an object", "对象"));
+    if (!object_) add_problem("", kWrongType, Text{"an object", "对象"});
 }
 
 ObjectReader::~ObjectReader() { assert((finished_ || std::uncaught_exceptions() > 0) && "finish() was not called"); }
@@ -57,12 +65,12 @@ std::optional<std::string> ObjectReader::string(std::string_view name, StringBou
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     if (!value->is_string()) {
-        add_problem(name, wrong_type("a string", "字符串"));
+        add_problem(name, kWrongType, describe(bounds));
         return std::nullopt;
     }
     const json::string& text = value->get_string();
-    if (auto problem = check(text, bounds)) {
-        add_problem(name, std::move(*problem));
+    if (!fits(text, bounds)) {
+        add_problem(name, kWrongLength, describe(bounds));
         return std::nullopt;
     }
     return std::string(text);
@@ -77,12 +85,13 @@ std::optional<std::int64_t> ObjectReader::integer(std::string_view name, Integer
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     const bool too_big = value->is_uint64();  // the parser uses it only beyond int64
+    const Text allowed = describe_range("an integer", "整数", bounds.min, bounds.max);
     if (!value->is_int64() && !too_big) {
-        add_problem(name, wrong_type("an integer", "整数"));
+        add_problem(name, kWrongType, allowed);
         return std::nullopt;
     }
     if (too_big || value->get_int64() < bounds.min || value->get_int64() > bounds.max) {
-        add_problem(name, Text::format("must be between {} and {}", "必须在 {} 到 {} 之间", bounds.min, bounds.max));
+        add_problem(name, kOutOfRange, allowed);
         return std::nullopt;
     }
     return value->get_int64();
@@ -91,13 +100,14 @@ std::optional<std::int64_t> ObjectReader::integer(std::string_view name, Integer
 std::optional<double> ObjectReader::number(std::string_view name, NumberBounds bounds) {
     const json::value* value = find(name);
     if (!value) return std::nullopt;
+    const Text allowed = describe_range("a number", "数字", bounds.min, bounds.max);
     if (!value->is_number()) {
-        add_problem(name, wrong_type("a number", "数字"));
+        add_problem(name, kWrongType, allowed);
         return std::nullopt;
     }
     const double number = value->to_number<double>();
     if (!std::isfinite(number) || number < bounds.min || number > bounds.max) {
-        add_problem(name, Text::format("must be between {} and {}", "必须在 {} 到 {} 之间", bounds.min, bounds.max));
+        add_problem(name, kOutOfRange, allowed);
         return std::nullopt;
     }
     return number;
@@ -107,7 +117,7 @@ std::optional<bool> ObjectReader::boolean(std::string_view name) {
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     if (!value->is_bool()) {
-        add_problem(name, wrong_type("true or false", " true 或 false"));
+        add_problem(name, kWrongType, Text{"true or false", "true 或 false"});
         return std::nullopt;
     }
     return value->get_bool();
@@ -119,7 +129,7 @@ std::optional<std::string> ObjectReader::choice(std::string_view name, std::init
     const json::string* text = value->if_string();
     if (!text || std::find(allowed.begin(), allowed.end(), std::string_view(*text)) == allowed.end()) {
         const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
-        add_problem(name, Text::format("must be one of: {}", "必须是以下之一：{}", list));
+        add_problem(name, Text{"is none of the possible values", "不是可用的值"}, Text{list, list});
         return std::nullopt;
     }
     return std::string(*text);
@@ -130,17 +140,22 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
     if (!value) return std::nullopt;
     const json::array* items = value->if_array();
     if (!items || !std::all_of(items->begin(), items->end(), [](const json::value& item) { return item.is_string(); })) {
-        add_problem(name, wrong_type("a list of strings", "字符串列表"));
+        add_problem(name, kWrongType, Text{"a list of strings", "字符串列表"});
         return std::nullopt;
     }
-    if (items->size() > bounds.max_items) {
-        add_problem(name, Text::format("must have at most {} items", "最多 {} 项", bounds.max_items));
+    if (items->size() > bounds.max_items || items->size() < bounds.min_items) {
+        add_problem(name, Text{"has too many or too few items", "项数过多或过少"},
+                    Text::format("{} to {} items", "{} 到 {} 项", bounds.min_items, bounds.max_items));
         return std::nullopt;
     }
     std::vector<std::string> result;
     for (const json::value& item : *items) {
-        if (auto problem = check(item.get_string(), bounds.item)) {
-            add_problem(name, std::move(*problem));
+        if (!fits(item.get_string(), bounds.item)) {
+            add_problem(fmt::format("{}.{}", name, result.size()), kWrongLength, describe(bounds.item));
+            return std::nullopt;
+        }
+        if (bounds.unique && std::find(result.begin(), result.end(), std::string_view(item.get_string())) != result.end()) {
+            add_problem(fmt::format("{}.{}", name, result.size()), Text{"is there twice", "重复出现"});
             return std::nullopt;
         }
         result.emplace_back(item.get_string());
@@ -152,22 +167,22 @@ const json::value* ObjectReader::object(std::string_view name) {
     const json::value* value = find(name);
     if (!value) return nullptr;
     if (!value->is_object()) {
-        add_problem(name, wrong_type("an object", "对象"));
+        add_problem(name, kWrongType, Text{"an object", "对象"});
         return nullptr;
     }
     return value;
 }
 
-void ObjectReader::add_problem(std::string_view name, Text problem) {
-    problems_.push_back({std::string(name), std::move(problem)});
+void ObjectReader::add_problem(std::string_view name, Text problem, Text allowed) {
+    problems_.push_back({std::string(name), FieldProblem{std::move(problem), std::move(allowed)}});
 }
 
 void ObjectReader::collect_unknown() {
     if (!object_) return;
     for (const auto& member : *object_) {
         if (std::find(known_.begin(), known_.end(), std::string_view(member.key())) != known_.end()) continue;
-        add_problem(member.key(), Text::format("is not a known field; known are: {}", "不是已知字段；已知字段：{}",
-                                               fmt::format("{}", fmt::join(known_, ", "))));
+        const std::string names = fmt::format("{}", fmt::join(known_, ", "));
+        add_problem(member.key(), Text{"is not a known field", "不是已知字段"}, Text{names, names});
     }
 }
 
@@ -175,7 +190,7 @@ void ObjectReader::absorb(std::string_view parent, ObjectReader& nested) {
     nested.collect_unknown();
     nested.finished_ = true;
     for (Detail& problem : nested.problems_) {
-        problem.name = fmt::format("{}.{}", parent, problem.name);
+        problem.name = problem.name.empty() ? std::string(parent) : fmt::format("{}.{}", parent, problem.name);
         problems_.push_back(std::move(problem));
     }
     nested.problems_.clear();
@@ -186,7 +201,7 @@ void ObjectReader::finish() {
     collect_unknown();
     if (problems_.empty()) return;
     std::string names;
-    for (const Detail& problem : problems_) names += (names.empty() ? "" : ", ") + problem.name;
+    for (const Detail& problem : problems_) names += (names.empty() ? "" : ", ") + (problem.name.empty() ? "body" : problem.name);
     throw Error(ErrorCode::validation_failed,
                 Text::format("the request is not valid; see details for: {}", "请求无效，详见 details：{}", names),
                 std::move(problems_));

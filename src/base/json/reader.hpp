@@ -36,8 +36,10 @@ class ObjectReader {
         double max = std::numeric_limits<double>::max();
     };
     struct ListBounds {
+        std::size_t min_items = 0;
         std::size_t max_items = 100;
         StringBounds item{};
+        bool unique = false;
     };
 
     // Anything but an object is a mistake that finish() reports.
@@ -58,7 +60,7 @@ class ObjectReader {
 
     bool has(std::string_view name) const;
     bool is_null(std::string_view name) const;  // present and null: the wish to clear a value
-    void add_problem(std::string_view name, Text problem);
+    void add_problem(std::string_view name, Text problem, Text allowed = {});
     // Takes over the problems of a nested reader as "parent.field" and marks it finished.
     void absorb(std::string_view parent, ObjectReader& nested);
     void finish();
