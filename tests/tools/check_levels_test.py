@@ -71,6 +71,20 @@ def test_the_json_library_stays_at_the_rim(check, path, header):
     assert lines == [f"{path}:1: the JSON library belongs in base/json, *_json, *_routes, http/ and integrations/"]
 
 
+@pytest.mark.parametrize("code, complains", [
+    ("boost::json::value value;", True),
+    ("// boost::json would be slower here", False),
+    ("my_boost::json value;", False),
+])
+def test_the_json_library_is_found_by_name_too(tmp_path, check, code, complains):
+    file = tmp_path / "src/base/log.cpp"
+    file.parent.mkdir(parents=True)
+    file.write_text(code + "\n")
+    status, lines = check({"base/pch.hpp": ["<boost/json.hpp>"]})
+    assert status == complains
+    assert (lines[0].split(":")[:2] == ["base/log.cpp", "1"]) == complains
+
+
 def test_a_name_beside_the_including_file_counts_as_that_file(check):
     status, lines = check({"base/net/a.hpp": ['"b.hpp"'], "base/net/b.hpp": ['"a.hpp"']})
     assert status == 1
