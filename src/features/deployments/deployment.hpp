@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids/id.hpp"
+#include "base/process/process.hpp"
+#include "base/time/time.hpp"
+
+namespace llmm::deployments {
+
+enum class Status { deploying, running, stopped, failed };
+enum class Desired { running, stopped };
+enum class InstanceState { starting, ready, stopping };
+
+std::string_view name_of(Status status);
+std::string_view name_of(Desired desired);
+std::string_view name_of(InstanceState state);
+std::optional<Status> parse_status(std::string_view text);
+
+// One running engine.
+struct Instance {
+    InstanceId id;
+    InstanceState state = InstanceState::starting;
+    std::optional<ProcessIdentity> process;
+    std::string endpoint;  // see to_string(Endpoint)
+    std::optional<std::int64_t> memory_bytes;
+    TimePoint started_at{};
+};
+
+// What somebody wants to run (name to idle_unload_seconds) and what is (status, effective, instances, last_error).
+struct Deployment {
+    DeploymentId id;
+    ModelId model_id;
+    std::string model_ref;
+    std::string name;
+    std::string engine;
+    std::string engine_reason;
+    Status status = Status::stopped;
+    Desired desired = Desired::stopped;
+    std::optional<int> port;
+    std::string gpu_device = "auto";
+    std::string config = "{}";             // JSON, validated by the engine's option list
+    std::optional<std::string> effective;  // JSON, read back from the engine
+    int replicas = 1;
+    std::int64_t idle_unload_seconds = 0;
+    std::optional<std::string> last_error;
+    std::int64_t restarts = 0;
+    std::vector<Instance> instances;
+    TimePoint created_at{}, updated_at{};
+};
+
+}  // namespace llmm::deployments

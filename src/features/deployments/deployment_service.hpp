@@ -1,0 +1,96 @@
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+#include "base/events/event_bus.hpp"
+#include "base/net/upstream.hpp"
+#include "features/deployments/deployment.hpp"
+#include "features/deployments/deployment_store.hpp"
+#include "features/models/model_service.hpp"
+
+namespace llmm::deployments {
+
+struct DeploymentRequest {
+    std::optional<ModelId> model_id;  // or
+    std::string ref;                  // of a model that is already here
+    std::string name;                 // empty: made from the model's name
+    std::string engine = "auto";
+    std::string gpu_device = "auto";
+    std::optional<int> port;
+    int replicas = 1;
+    std::string config = "{}";
+    bool auto_start = true;
+    std::int64_t idle_unload_seconds = 0;
+};
+
+struct DeploymentChanges {
+    std::optional<std::string> name, config;
+    std::optional<std::int64_t> idle_unload_seconds;
+};
+
+// A place at an engine that answers now. While it is held the engine counts as busy.
+class EngineLease {
+  public:
+    EngineLease(std::shared_ptr<Upstream> upstream, std::string model, std::shared_ptr<void> busy)
+        : upstream_(std::move(upstream)), model_(std::move(model)), busy_(std::move(busy)) {}
+    Upstream& upstream() { return *upstream_; }
+    const std::string& model() const { return model_; }  // the name to send in the field `model`
+
+  private:
+    std::shared_ptr<Upstream> upstream_;
+    std::string model_;
+    std::shared_ptr<void> busy_;
+};
+
+// Makes running engines match what the database says is wanted: one loop per deployment (a reconciler) owns its
+// engine process, its back-off and every change of its status. Used from the event loop only.
+class DeploymentService {
+  public:
+    struct Settings {
+        std::filesystem::path home;
+        std::string llama_server;  // program named by the operator; empty: searched
+        std::chrono::seconds start_timeout{600};
+        std::chrono::seconds stop_grace{10};
+        std::uint64_t max_log_bytes = 10 << 20;
+    };
+    struct Deps {
+        asio::any_io_executor executor;
+        DeploymentStore& store;
+        models::ModelService& models;
+        EventBus& events;
+        BlockingPool& files;
+    };
+    DeploymentService(Deps deps, Settings settings);
+    ~DeploymentService();
+
+    // Adopts engines that an earlier run left, ends those nobody wants, and begins to reconcile.
+    Task<> start();
+    // Ends the loops. Engines keep running when `leave_engines` (a restart of the manager adopts them), else they are stopped.
+    Task<> stop(bool leave_engines);
+
+    // MODEL_NOT_FOUND, MODEL_NOT_READY, UNSUPPORTED_FORMAT, NAME_TAKEN, ENGINE_UNAVAILABLE, PORT_IN_USE, VALIDATION_FAILED.
+    Task<Deployment> create(DeploymentRequest request);
+    Task<storage::Page<Deployment>> list(DeploymentQuery query);
+    Task<Deployment> get(std::string id_or_name);  // DEPLOYMENT_NOT_FOUND, as all below
+    Task<Deployment> update(std::string id_or_name, DeploymentChanges changes);
+    Task<DeploymentId> remove(std::string id_or_name);  // when its engine is gone
+    // The bool: whether anything had to change.
+    Task<std::pair<Deployment, bool>> start(std::string id_or_name);
+    Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
+    Task<Deployment> restart(std::string id_or_name);
+    std::filesystem::path log_path(const DeploymentId& id) const;
+
+    // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when nobody
+    // wants it to run, ENGINE_FAILED with its last words when it keeps failing.
+    Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace llmm::deployments
