@@ -207,5 +207,6 @@ def test_disabled(hub):
 
 
 def test_unknown_page(hub):
-    for path in ("/api/nothing", "/nothing/at/all/x", f"{TINY}/nothing", f"{TINY}/xet-read-token/main"):
+    for path in ("/api/nothing", "/nothing/at/all/x", f"{TINY}/nothing", f"{TINY}/xet-read-token/main",
+                 f"{TINY}/tree", f"{TINY}/paths-info/main"):
         assert hub.get(path).status == 404
