@@ -54,8 +54,7 @@ class _Mutator:
                 yield self._with(f"{_dotted(path)} is {kind}", path, value)
         for branch in self._branches(schema):
             for what, value in self._bad_values(branch):
-                if self._contract.schema_errors(schema, value):
-                    yield self._with(f"{_dotted(path)} {what}", path, value)
+                yield self._with(f"{_dotted(path)} {what}", path, value)
             if "properties" in branch:
                 yield from self._object(branch, path)
             if "items" in branch:

@@ -176,6 +176,16 @@ def test_refuses_unknown_operations(method, path):
         CONTRACT.operation_for(method, path)
 
 
+def test_prefers_literal_paths_to_templates(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"]["/api/v1/models/special"] = {"get": {"operationId": "getSpecial"}}
+    changed = tmp_path / "openapi.yaml"
+    changed.write_text(json.dumps(document))
+    contract = Contract(changed)
+    assert contract.operation_for("GET", "/api/v1/models/special").id == "getSpecial"
+    assert contract.operation_for("GET", "/api/v1/models/other").id == "getModel"
+
+
 # Checking answers
 
 
@@ -370,6 +380,12 @@ def test_names_the_bad_field(operation_id, name, field):
 def test_nullable_fields_are_not_mutated_to_null():
     names = {name for name, _, _ in CONTRACT.request_mutations("createDownload")}
     assert "speed_limit is null" not in names and "priority is null" in names
+
+
+def test_a_bad_alternative_stands_alone():
+    bodies = {name: body for name, body, _ in CONTRACT.request_mutations("createDeployment")}
+    assert "ref" not in bodies["model_id is integer"] and "model_id" not in bodies["ref is integer"]
+    assert {"model_id", "ref"} <= set(bodies["model_id and ref together"])
 
 
 def test_refuses_to_mutate_an_invalid_example():
