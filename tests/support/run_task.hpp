@@ -1,4 +1,6 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <chrono>
 #include <exception>
 #include <optional>
@@ -9,8 +11,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-
-#include "base/async/task.hpp"
 
 namespace llmm::test {
 
