@@ -19,12 +19,12 @@ namespace llmm::hubs {
 enum class SortOrder { downloads, likes, updated, trending };
 
 struct SearchQuery {
-    std::string text;
-    std::string category;  // an id from categories(); empty: all
-    std::string format;    // "gguf", "safetensors" or empty: all
+    std::string text = {};
+    std::string category = {};  // an id from categories(); empty: all
+    std::string format = {};    // "gguf", "safetensors" or empty: all
     SortOrder sort = SortOrder::downloads;
     int limit = 50;
-    std::string cursor;  // from the page before; empty: the first
+    std::string cursor = {};  // from the page before; empty: the first
     friend bool operator==(const SearchQuery&, const SearchQuery&) = default;
 };
 

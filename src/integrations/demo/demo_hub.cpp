@@ -37,7 +37,7 @@ std::string required_text(const toml::table& entry, std::string_view name) {
 
 bool contains_ignoring_case(std::string_view text, std::string_view part) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return !std::ranges::search(text, part, {}, lower, lower).empty();
+    return part.empty() || !std::ranges::search(text, part, {}, lower, lower).empty();
 }
 
 bool matches(const ModelSummary& model, const SearchQuery& query) {
