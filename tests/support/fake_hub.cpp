@@ -3,11 +3,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <stdexcept>
+#include <sys/wait.h>
 #include <system_error>
+#include <unistd.h>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -44,7 +43,8 @@ FakeHub::FakeHub(const std::vector<std::string>& arguments) {
     std::vector<std::string> words{"python3", LLMM_SOURCE_DIR "/tests/fakes/hub"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
+    for (std::string& word : words)
+        argv.push_back(word.data());
     argv.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;
@@ -98,14 +98,20 @@ void FakeHub::add_fault(const json::object& action, const json::object& match) c
     control("POST", "faults", json::array{json::object{{"action", action}, {"match", match}}});
 }
 
-void FakeHub::clear_faults() const { control("DELETE", "faults"); }
+void FakeHub::clear_faults() const {
+    control("DELETE", "faults");
+}
 
 void FakeHub::set(std::string_view setting, const json::value& value) const {
     control("POST", "settings", json::object{{setting, value}});
 }
 
-json::array FakeHub::log() const { return control("GET", "log").as_array(); }
+json::array FakeHub::log() const {
+    return control("GET", "log").as_array();
+}
 
-void FakeHub::clear_log() const { control("DELETE", "log"); }
+void FakeHub::clear_log() const {
+    control("DELETE", "log");
+}
 
 }  // namespace llmm::test

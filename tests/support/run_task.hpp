@@ -1,12 +1,12 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <optional>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
-
-#include "base/async/task.hpp"
 
 namespace llmm::test {
 

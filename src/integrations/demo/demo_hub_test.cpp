@@ -1,12 +1,12 @@
 #include "integrations/demo/demo_hub.hpp"
 
-#include <fstream>
-
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "support/run_task.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
 
 namespace llmm::hubs {
 namespace {
@@ -82,12 +82,14 @@ TEST_F(DemoHubTest, says_what_it_does_not_have) {
 TEST(DemoHubShelf, must_be_whole) {
     const std::string digest(64, 'a');
     const auto shelf = [&](const std::string& file, const std::string& sha256, const char* size) {
-        return fmt::format("[[model]]\nname = \"m\"\nfile = \"{}\"\nsha256 = \"{}\"\nsize = {}\n", file, sha256, size);
+        return fmt::format("[[model]]\nname = \"m\"\nfile = \"{}\"\nsha256 = \"{}\"\nsize = {}\n", file,
+                           sha256, size);
     };
     EXPECT_EQ(code_of_shelf(shelf("m.gguf", digest, "1")), ErrorCode::cancelled);  // nothing wrong
-    for (const std::string& bad : {std::string(), std::string("[[model]"), std::string("[[model]]\n"), std::string("model = [1]"),
-                                   shelf("m.gguf", "abc", "1"), shelf("m.gguf", digest, "-1"), shelf("m.gguf", digest, "\"1\""),
-                                   shelf("../m.gguf", digest, "1"), shelf("", digest, "1")}) {
+    for (const std::string& bad :
+         {std::string(), std::string("[[model]"), std::string("[[model]]\n"), std::string("model = [1]"),
+          shelf("m.gguf", "abc", "1"), shelf("m.gguf", digest, "-1"), shelf("m.gguf", digest, "\"1\""),
+          shelf("../m.gguf", digest, "1"), shelf("", digest, "1")}) {
         EXPECT_EQ(code_of_shelf(bad), ErrorCode::internal) << bad;
     }
     EXPECT_THROW(DemoHub("/nonexistent"), Error);

@@ -1,11 +1,11 @@
 #include "integrations/huggingface/answer_cache.hpp"
 
+#include "support/run_task.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/detached.hpp>
 #include <gtest/gtest.h>
-
-#include "support/run_task.hpp"
 
 namespace llmm::hubs::huggingface {
 namespace {

@@ -1,13 +1,13 @@
 #include "integrations/huggingface/huggingface_hub.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/json.hpp>
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "base/json/json.hpp"
 #include "support/fake_hub.hpp"
 #include "support/run_task.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 // The client against the fake hub, over real connections.
 namespace llmm::hubs {
@@ -57,7 +57,9 @@ struct HuggingFaceHubTest : testing::Test {
                 .max_retry_delay = milliseconds(4),
                 .max_throttle_wait = milliseconds(2500)};
     }
-    HuggingFaceHub& hub(HuggingFaceHub::Options chosen) { return hub_.emplace(std::move(chosen), http, guard); }
+    HuggingFaceHub& hub(HuggingFaceHub::Options chosen) {
+        return hub_.emplace(std::move(chosen), http, guard);
+    }
     HuggingFaceHub& hub(std::string_view token = {}) { return hub(options(token)); }
 
     template <class T>
@@ -100,22 +102,27 @@ struct HuggingFaceHubTest : testing::Test {
 
 TEST_F(HuggingFaceHubTest, finds_models_and_turns_all_pages) {
     for (int i = 0; i < 5; ++i) {
-        fake->add_repository({{"id", fmt::format("pages/m{}", i)}, {"downloads", 100 + i}, {"files", {{"m.gguf", {{"text", "x"}}}}}});
+        fake->add_repository({{"id", fmt::format("pages/m{}", i)},
+                              {"downloads", 100 + i},
+                              {"files", {{"m.gguf", {{"text", "x"}}}}}});
     }
     std::vector<std::string> seen;
     SearchQuery query{.text = "pages/ m", .format = "gguf", .limit = 2};
     do {
         const SearchPage page = run(hub().search(query));
         EXPECT_LE(page.models.size(), 2u);
-        for (const ModelSummary& model : page.models) seen.push_back(model.repo);
+        for (const ModelSummary& model : page.models)
+            seen.push_back(model.repo);
         query.cursor = page.next_cursor;
     } while (!query.cursor.empty() && seen.size() < 10);
     EXPECT_EQ(seen, (std::vector<std::string>{"pages/m4", "pages/m3", "pages/m2", "pages/m1", "pages/m0"}));
-    for (int i = 0; i < 5; ++i) fake->control("DELETE", fmt::format("repos/models/pages/m{}", i));
+    for (int i = 0; i < 5; ++i)
+        fake->control("DELETE", fmt::format("repos/models/pages/m{}", i));
 }
 
 TEST_F(HuggingFaceHubTest, tells_what_the_list_says_of_a_model) {
-    const SearchPage page = run(hub().search({.text = "model", .category = "text-generation", .sort = SortOrder::updated}));
+    const SearchPage page =
+        run(hub().search({.text = "model", .category = "text-generation", .sort = SortOrder::updated}));
     ASSERT_EQ(page.models.size(), 1u);
     const ModelSummary& model = page.models[0];
     EXPECT_EQ(model.repo, "org/model");
@@ -177,7 +184,8 @@ TEST_F(HuggingFaceHubTest, turns_the_pages_of_the_tree_when_sizes_are_missing) {
     fake->add_fault({{"kind", "missing_size"}}, {{"path", "/api/models/org/model"}});
     const Repository repository = run(hub().repository("org/model", ""));
     EXPECT_EQ(repository.files.size(), 3u);
-    for (const RemoteFile& file : repository.files) EXPECT_TRUE(file.size) << file.path;
+    for (const RemoteFile& file : repository.files)
+        EXPECT_TRUE(file.size) << file.path;
     EXPECT_EQ(requests("/api/models/org/model/tree/" + commit), 2u);  // three files and a directory
 }
 
@@ -260,7 +268,8 @@ TEST_F(HuggingFaceHubTest, tells_every_refusal_apart) {
     EXPECT_TRUE(run(hub("hf_listed").repository("org/secret", "")).summary.is_private);
     EXPECT_EQ(code_of(hub("hf_wrong").repository("org/model", "")), "HUB_TOKEN_REJECTED");
     EXPECT_EQ(code_of(hub().repository("org/model", "no-such-branch")), "HUB_REVISION_NOT_FOUND");
-    EXPECT_EQ(code_of(hub().locate("org/model", std::string(40, '0'), "config.json")), "HUB_REVISION_NOT_FOUND");
+    EXPECT_EQ(code_of(hub().locate("org/model", std::string(40, '0'), "config.json")),
+              "HUB_REVISION_NOT_FOUND");
     EXPECT_EQ(code_of(hub().locate("org/model", commit, "missing.gguf")), "HUB_FILE_NOT_FOUND");
     EXPECT_EQ(code_of(hub().repository("org/disabled", "")), "HUB_DISABLED");
     EXPECT_EQ(code_of(hub().locate("org/disabled", disabled_commit, "config.json")), "HUB_DISABLED");
@@ -310,7 +319,7 @@ TEST_F(HuggingFaceHubTest, does_not_wait_for_a_window_that_is_far_away) {
     const Error error = error_of(hub_->search({.text = "x"}));
     EXPECT_EQ(error.code(), ErrorCode::hub_rate_limited);
     EXPECT_GT(error.retry_after(), 200);
-    EXPECT_EQ(requests("/api/models"), 1u);  // known beforehand: not even asked
+    EXPECT_EQ(requests("/api/models"), 1u);                               // known beforehand: not even asked
     EXPECT_EQ(code_of(hub().search({.text = "x"})), "HUB_RATE_LIMITED");  // this one had to ask
     EXPECT_EQ(requests("/api/models"), 2u);
 }
@@ -339,13 +348,15 @@ TEST_F(HuggingFaceHubTest, leaves_a_redirect_loop) {
 }
 
 TEST_F(HuggingFaceHubTest, refuses_redirects_to_forbidden_places) {
-    for (const char* location : {"http://169.254.169.254/latest/meta-data/", "http://localhost:22/", "http://10.0.0.1/x"}) {
+    for (const char* location :
+         {"http://169.254.169.254/latest/meta-data/", "http://localhost:22/", "http://10.0.0.1/x"}) {
         fake->clear_faults();
         fake->add_fault({{"kind", "redirect"}, {"location", location}});
         EXPECT_EQ(code_of(hub().locate("org/model", commit, "config.json")), "URL_FORBIDDEN") << location;
         EXPECT_EQ(code_of(hub().repository("org/model", "")), "URL_FORBIDDEN") << location;
     }
-    for (const char* location : {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "http://[", ""}) {
+    for (const char* location :
+         {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "http://[", ""}) {
         fake->clear_faults();
         fake->add_fault({{"kind", "redirect"}, {"location", location}});
         EXPECT_EQ(code_of(hub().locate("org/model", commit, "config.json")), "HUB_BAD_RESPONSE") << location;
