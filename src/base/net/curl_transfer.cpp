@@ -103,6 +103,9 @@ void CurlTransfer::set_limits(const HttpClient::Options& options) {
     set(easy, CURLOPT_BUFFERSIZE, sink_ != nullptr ? kStreamBufferBytes : kFetchBufferBytes);
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, to_curl_ms(request_.connect_timeout));
     set(easy, CURLOPT_TIMEOUT_MS, to_curl_ms(request_.total_timeout));
+    if (request_.max_bytes_per_second > 0) {
+        set(easy, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(request_.max_bytes_per_second));
+    }
     set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     set(easy, CURLOPT_SSL_VERIFYHOST, 2L);
