@@ -167,8 +167,9 @@ TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
     write(*database, [](Session& session) {
         session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a'));
     });
-    EXPECT_EQ(first(), std::string(64, 'b'));
+    // The same connection: a statement left open would hold it to what it saw before.
     EXPECT_EQ(count_blobs(*database), 1);
+    EXPECT_EQ(first(), std::string(64, 'b'));
 }
 
 TEST_P(OnDatabase, returning_gives_rows_of_a_change_once) {
