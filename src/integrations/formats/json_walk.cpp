@@ -1,5 +1,6 @@
 #include "integrations/formats/json_walk.hpp"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -12,6 +13,27 @@ namespace {
 
 namespace json = boost::json;
 using boost::system::error_code;
+
+// The keys of one open object. Most have a handful: those are compared one by one.
+class KeySet {
+  public:
+    bool insert(const std::string& key) {
+        if (!many_.empty()) return many_.insert(key).second;
+        if (std::ranges::find(few_, key) != few_.end()) return false;
+        few_.push_back(key);
+        if (few_.size() > kFew) many_.insert(few_.begin(), few_.end());
+        return true;
+    }
+    void clear() {
+        few_.clear();
+        many_.clear();
+    }
+
+  private:
+    static constexpr std::size_t kFew = 8;
+    std::vector<std::string> few_;
+    std::unordered_set<std::string> many_;
+};
 
 // boost::json's events, with the path kept and keys compared.
 class Handler {
@@ -45,7 +67,7 @@ class Handler {
     }
     bool on_key(json::string_view text, std::size_t size, error_code& ec) {
         if (!on_key_part(text, size, ec)) return false;
-        if (!keys_.back().insert(partial_).second) {
+        if (!keys_[path_.size() - 1].insert(partial_)) {
             return stop(ec, ProblemKind::invalid,
                         Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现", for_message(partial_)));
         }
@@ -90,12 +112,12 @@ class Handler {
     bool open(bool is_array, error_code& ec) {
         visitor_.open(path_, is_array);
         path_.emplace_back();
-        keys_.emplace_back();
+        if (keys_.size() < path_.size()) keys_.emplace_back();
         return listen(ec);
     }
     bool close(error_code& ec) {
+        keys_[path_.size() - 1].clear();
         path_.pop_back();
-        keys_.pop_back();
         visitor_.close(path_);
         return listen(ec);
     }
@@ -107,8 +129,8 @@ class Handler {
     JsonVisitor& visitor_;
     const JsonWalkLimits limits_;
     std::vector<std::string> path_;
-    std::vector<std::unordered_set<std::string>> keys_;  // of each open level
-    std::string partial_;                                // a string or key that comes in parts
+    std::vector<KeySet> keys_;  // of each level; those that are not open are empty
+    std::string partial_;       // a string or key that comes in parts
 };
 
 json::parse_options options(JsonWalkLimits limits) {

@@ -1,6 +1,8 @@
 #include "integrations/formats/safetensors_index.hpp"
 
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "integrations/formats/json_walk.hpp"
@@ -55,16 +57,19 @@ class IndexVisitor final : public JsonVisitor {
                                                                "索引列出的张量超过 {} 个", kSafetensorsMaxTensors)};
             return;
         }
+        if (*name == last_name_) return;  // tensors of one file follow each other
         std::optional<SafePath> file = SafePath::parse(*name);
         if (!file || !file->str().ends_with(".safetensors")) {
             return invalid(Text::format("the index names the file \"{}\", which can't be part of a model",
                                         "索引中的文件 \"{}\" 不能作为模型的一部分", for_message(*name)));
         }
         files_.insert(std::move(*file));
+        last_name_ = *name;
     }
 
     bool has_map_ = false;
     std::set<SafePath> files_;
+    std::optional<std::string> last_name_;
     std::uint64_t tensor_count_ = 0;
     std::optional<std::uint64_t> total_size_;
     std::optional<FormatProblem> problem_;
