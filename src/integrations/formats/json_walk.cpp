@@ -59,8 +59,9 @@ class Handler {
 
     bool on_key_part(json::string_view text, std::size_t size, error_code& ec) {
         if (size > limits_.key_bytes) {
-            return stop(ec, ProblemKind::unsupported,
-                        Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
+            return stop(
+                ec, ProblemKind::unsupported,
+                Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
         }
         partial_.append(text);
         return true;
@@ -69,7 +70,8 @@ class Handler {
         if (!on_key_part(text, size, ec)) return false;
         if (!keys_[path_.size() - 1].insert(partial_)) {
             return stop(ec, ProblemKind::invalid,
-                        Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现", for_message(partial_)));
+                        Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现",
+                                     for_message(partial_)));
         }
         path_.back() = std::move(partial_);
         partial_.clear();
@@ -147,11 +149,16 @@ struct JsonWalk::State {
     std::uint64_t consumed = 0;
 };
 
-JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits) : state_(std::make_unique<State>(visitor, limits)) {}
+JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits)
+    : state_(std::make_unique<State>(visitor, limits)) {}
 JsonWalk::~JsonWalk() = default;
 
-bool JsonWalk::feed(std::string_view piece) { return write(piece, true); }
-bool JsonWalk::finish() { return write({}, false); }
+bool JsonWalk::feed(std::string_view piece) {
+    return write(piece, true);
+}
+bool JsonWalk::finish() {
+    return write({}, false);
+}
 
 bool JsonWalk::write(std::string_view piece, bool more) {
     if (problem_) return false;
@@ -162,9 +169,9 @@ bool JsonWalk::write(std::string_view piece, bool more) {
     if (!error) return true;
     problem_ = state_->parser.handler().problem;
     if (!problem_) {
-        problem_ = FormatProblem{ProblemKind::invalid,
-                                 Text::format("not valid JSON: {} near byte {}", "不是有效的 JSON：{}，在第 {} 字节附近",
-                                              error.message(), state_->consumed)};
+        problem_ = FormatProblem{ProblemKind::invalid, Text::format("not valid JSON: {} near byte {}",
+                                                                    "不是有效的 JSON：{}，在第 {} 字节附近",
+                                                                    error.message(), state_->consumed)};
     }
     return false;
 }
