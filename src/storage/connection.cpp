@@ -1,16 +1,15 @@
 #include "storage/connection.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include "base/fs/file.hpp"
+#include "storage/statement.hpp"
 
+#include <fcntl.h>
 #include <unordered_map>
 
 #include <fmt/format.h>
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
-
-#include "storage/statement.hpp"
 
 namespace llmm::storage {
 namespace {
@@ -23,19 +22,9 @@ struct TextHash {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
 
-// SQLite gives -wal and -shm the mode of the database file, so it is enough to make that one private.
-void make_private_file(const std::filesystem::path& path) {
-    const int fd = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        const int error = errno;
-        throw Error(ErrorCode::internal, {"the database file can't be opened", "无法打开数据库文件"})
-            .with_log_note(fmt::format("{}: {}", path.string(), std::generic_category().message(error)));
-    }
-    ::close(fd);
-}
-
 void open_sqlite(soci::session& sql, const std::filesystem::path& file, Connection::Role role) {
-    if (role == Connection::Role::writer) make_private_file(file);
+    // SQLite gives -wal and -shm the mode of the database file, so it is enough to make that one private.
+    if (role == Connection::Role::writer) open_file(file, O_CREAT | O_RDWR, 0600);
     sql.open(soci::sqlite3, fmt::format("dbname=\"{}\" timeout=5", file.string()));
     auto* backend = static_cast<soci::sqlite3_session_backend*>(sql.get_backend());
     sqlite_api::sqlite3_extended_result_codes(backend->conn_, 1);
@@ -92,9 +81,13 @@ void Connection::open_if_needed() {
     }
 }
 
-void Connection::close() { state_.reset(); }
+void Connection::close() {
+    state_.reset();
+}
 
-soci::session& Connection::sql() { return state_->sql; }
+soci::session& Connection::sql() {
+    return state_->sql;
+}
 
 std::int64_t Connection::run(std::string_view text, std::span<const Param> params,
                              const std::function<bool(const Row&)>& on_row) {
@@ -121,7 +114,8 @@ void Connection::run_once(const std::string& text) {
 
 void Connection::begin() {
     failure_ = Failure::none;
-    // IMMEDIATE takes the write lock now: a transaction that read first could not get it later without starting over.
+    // IMMEDIATE takes the write lock now: a transaction that read first could not get it later without
+    // starting over.
     run(dialect() == Dialect::sqlite ? "BEGIN IMMEDIATE" : "BEGIN", {}, {});
 }
 
@@ -137,9 +131,10 @@ void Connection::rollback() noexcept {
     if (!state_) return;
     try {
         // SQLite ends the transaction itself after some errors.
-        const bool open = dialect() == Dialect::postgresql ||
-                          sqlite_api::sqlite3_get_autocommit(
-                              static_cast<soci::sqlite3_session_backend*>(state_->sql.get_backend())->conn_) == 0;
+        const bool open =
+            dialect() == Dialect::postgresql ||
+            sqlite_api::sqlite3_get_autocommit(
+                static_cast<soci::sqlite3_session_backend*>(state_->sql.get_backend())->conn_) == 0;
         if (open) state_->sql << "ROLLBACK";
     } catch (const std::exception&) {
         close();  // the server rolls back what a lost connection leaves behind
@@ -148,12 +143,17 @@ void Connection::rollback() noexcept {
 
 Error Connection::translate(const soci::soci_error& error) {
     failure_ = classify(error);
-    if (state_ && dialect() == Dialect::postgresql && !state_->sql.is_connected()) failure_ = Failure::connection_lost;
+    if (state_ && dialect() == Dialect::postgresql && !state_->sql.is_connected())
+        failure_ = Failure::connection_lost;
     return to_error(failure_, error);
 }
 
-Dialect Session::dialect() const { return connection_.dialect(); }
-soci::session& Session::sql() { return connection_.sql(); }
+Dialect Session::dialect() const {
+    return connection_.dialect();
+}
+soci::session& Session::sql() {
+    return connection_.sql();
+}
 
 std::int64_t Session::run(std::string_view text, std::span<const Param> params, const OnRow& on_row) {
     return connection_.run(text, params, on_row);

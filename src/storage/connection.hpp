@@ -1,16 +1,16 @@
 #pragma once
+#include "storage/failure.hpp"
+#include "storage/session.hpp"
+
 #include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 
-#include "storage/failure.hpp"
-#include "storage/session.hpp"
-
 namespace llmm::storage {
 
-// A connection with its prepared statements. Opened when first needed and again after it was lost; used by one thread at a
-// time. Everything throws Error.
+// A connection with its prepared statements. Opened when first needed and again after it was lost; used by
+// one thread at a time. Everything throws Error.
 class Connection {
   public:
     enum class Role { reader, writer };  // on PostgreSQL there is no difference
@@ -25,7 +25,8 @@ class Connection {
     void open_if_needed();
     void close();
 
-    std::int64_t run(std::string_view text, std::span<const Param> params, const std::function<bool(const Row&)>& on_row);
+    std::int64_t run(std::string_view text, std::span<const Param> params,
+                     const std::function<bool(const Row&)>& on_row);
     // For statements that are not worth keeping or can't be prepared. No parameters, no rows.
     void run_once(const std::string& text);
 

@@ -1,5 +1,7 @@
 #include "storage/database.hpp"
 
+#include "storage/connection.hpp"
+
 #include <cassert>
 #include <chrono>
 #include <mutex>
@@ -8,8 +10,6 @@
 #include <vector>
 
 #include <soci/soci.h>
-
-#include "storage/connection.hpp"
 
 namespace llmm::storage {
 namespace {
@@ -20,7 +20,8 @@ constexpr int kMaxAttempts = 3;
 class Connections {
   public:
     Connections(const DatabaseUrl& url, Connection::Role role, std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i) free_.push_back(std::make_unique<Connection>(url, role));
+        for (std::size_t i = 0; i < count; ++i)
+            free_.push_back(std::make_unique<Connection>(url, role));
     }
 
     class Lease {
@@ -51,7 +52,8 @@ class Connections {
 // Two transactions that met in a deadlock should not meet again at once.
 void pause_before(int attempt) {
     thread_local std::minstd_rand random{std::random_device{}()};
-    std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<>(1, 10 * attempt)(random)));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(std::uniform_int_distribution<>(1, 10 * attempt)(random)));
 }
 
 // Errors of SOCI that come from a function using Session::sql() itself.
@@ -89,9 +91,15 @@ Database::Database(Options options) : state_(std::make_unique<State>(options)) {
 
 Database::~Database() = default;
 
-Dialect Database::dialect() const { return state_->dialect; }
-BlockingPool& Database::readers_pool() { return state_->has_readers() ? state_->reader_threads : state_->writer_threads; }
-BlockingPool& Database::writers_pool() { return state_->writer_threads; }
+Dialect Database::dialect() const {
+    return state_->dialect;
+}
+BlockingPool& Database::readers_pool() {
+    return state_->has_readers() ? state_->reader_threads : state_->writer_threads;
+}
+BlockingPool& Database::writers_pool() {
+    return state_->writer_threads;
+}
 
 void Database::run_read(const Work& work) {
     const Connections::Lease connection(state_->has_readers() ? state_->readers : state_->writers);
@@ -127,7 +135,8 @@ void Database::run_write(const Work& work) {
             const Failure failure = connection->failure();
             const bool lost = failure == Failure::connection_lost;
             lost ? connection->close() : connection->rollback();
-            // Whether a commit that got no answer took place is unknown: running it again could do the work twice.
+            // Whether a commit that got no answer took place is unknown: running it again could do the work
+            // twice.
             const bool again = lost ? !committing && attempt == 1
                                     : failure == Failure::serialization && attempt < kMaxAttempts;
             if (!again) throw;

@@ -1,4 +1,9 @@
 #pragma once
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+#include "base/error/error.hpp"
+#include "storage/session.hpp"
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -6,21 +11,17 @@
 #include <utility>
 #include <variant>
 
-#include "base/async/blocking_pool.hpp"
-#include "base/async/task.hpp"
-#include "base/error/error.hpp"
-#include "storage/session.hpp"
-
 namespace llmm::storage {
 
 struct DatabaseOptions {
     DatabaseUrl url;
-    // Connections, each with its thread: all of them on PostgreSQL; the readers beside the one writer on SQLite.
+    // Connections, each with its thread: all of them on PostgreSQL; the readers beside the one writer on
+    // SQLite.
     std::size_t pool_size = 4;
 };
 
-// The database behind co_await. Any thread may call; the caller is resumed on its own executor. Expects a migrated database
-// (see migrator.hpp). The destructor waits for what was started.
+// The database behind co_await. Any thread may call; the caller is resumed on its own executor. Expects a
+// migrated database (see migrator.hpp). The destructor waits for what was started.
 class Database {
   public:
     using Options = DatabaseOptions;
@@ -32,17 +33,17 @@ class Database {
 
     Dialect dialect() const;
 
-    // Runs fn(Session&) outside a transaction: each statement sees its own snapshot. fn only reads, and may run twice when
-    // the connection was lost.
+    // Runs fn(Session&) outside a transaction: each statement sees its own snapshot. fn only reads, and may
+    // run twice when the connection was lost.
     template <class F>
     Task<std::invoke_result_t<F&, Session&>> read(F fn) {
         return on(readers_pool(), &Database::run_read, std::move(fn));
     }
 
-    // Runs fn(Session&) in one transaction, committed when fn returns and rolled back when it throws. On SQLite writes run
-    // one after another; on PostgreSQL they run side by side at READ COMMITTED: say what must still hold in the WHERE of an
-    // UPDATE, or lock first with SELECT … FOR UPDATE. fn has no effects outside the database, for it runs again after a
-    // deadlock.
+    // Runs fn(Session&) in one transaction, committed when fn returns and rolled back when it throws. On
+    // SQLite writes run one after another; on PostgreSQL they run side by side at READ COMMITTED: say what
+    // must still hold in the WHERE of an UPDATE, or lock first with SELECT … FOR UPDATE. fn has no effects
+    // outside the database, for it runs again after a deadlock.
     template <class F>
     Task<std::invoke_result_t<F&, Session&>> write(F fn) {
         return on(writers_pool(), &Database::run_write, std::move(fn));
@@ -52,7 +53,8 @@ class Database {
     using Work = std::function<void(Session&)>;
 
     template <class F>
-    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&), F fn) {
+    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&),
+                                                F fn) {
         using Result = std::invoke_result_t<F&, Session&>;
         return pool.run([this, run, fn = std::move(fn)]() mutable -> Result {
             if constexpr (std::is_void_v<Result>) {

@@ -1,26 +1,29 @@
 #include "storage/database.hpp"
 
-#include <future>
-#include <memory>
-
-#include <soci/soci.h>
-
 #include "base/async/task_group.hpp"
 #include "base/ids/id.hpp"
 #include "storage/page.hpp"
 #include "support/databases.hpp"
 #include "support/run_task.hpp"
 
+#include <future>
+#include <memory>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <soci/soci.h>
 
 namespace llmm::storage {
 namespace {
 
 using test::run_task;
 
-std::int64_t first_int64(const Row& row) { return row.int64(0); }
-std::string first_text(const Row& row) { return row.text(0); }
+std::int64_t first_int64(const Row& row) {
+    return row.int64(0);
+}
+std::string first_text(const Row& row) {
+    return row.text(0);
+}
 
 template <class F>
 auto write(Database& database, F fn) {
@@ -33,11 +36,14 @@ auto read(Database& database, F fn) {
 }
 
 void add_blob(Session& session, char digit, std::int64_t size = 1) {
-    session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)", std::string(64, digit), size, now());
+    session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)", std::string(64, digit),
+                    size, now());
 }
 
 std::int64_t count_blobs(Database& database) {
-    return *read(database, [](Session& session) { return session.query_one("SELECT count(*) FROM blobs", first_int64); });
+    return *read(database, [](Session& session) {
+        return session.query_one("SELECT count(*) FROM blobs", first_int64);
+    });
 }
 
 template <class F>
@@ -56,10 +62,13 @@ LLMM_ON_EACH_DATABASE(OnDatabase);
 
 TEST_P(OnDatabase, reads_what_was_written) {
     test::TestDatabase database(GetParam());
-    EXPECT_EQ(write(*database, [](Session& session) {
-                  return session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)",
-                                         std::string(64, 'a'), 5'000'000'000, from_epoch_ms(1'769'860'800'123));
-              }), 1);
+    EXPECT_EQ(write(*database,
+                    [](Session& session) {
+                        return session.execute(
+                            "INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)",
+                            std::string(64, 'a'), 5'000'000'000, from_epoch_ms(1'769'860'800'123));
+                    }),
+              1);
     const auto found = read(*database, [](Session& session) {
         return session.query("SELECT sha256, size, verified_at, created_at FROM blobs", [](const Row& row) {
             EXPECT_EQ(row.text(0), std::string(64, 'a'));
@@ -85,18 +94,21 @@ TEST_P(OnDatabase, values_of_every_kind_come_back) {
             session.execute("INSERT INTO kinds (id, t, i, d, b) VALUES (?, ?, ?, ?, ?)", id,
                             id == 1 ? std::optional(text) : std::nullopt,
                             id == 1 ? std::optional(std::numeric_limits<std::int64_t>::min()) : std::nullopt,
-                            id == 1 ? std::optional(0.1) : std::nullopt, id == 1 ? std::optional(true) : std::nullopt);
+                            id == 1 ? std::optional(0.1) : std::nullopt,
+                            id == 1 ? std::optional(true) : std::nullopt);
         }
     });
     read(*database, [&](Session& session) {
         const auto rows = session.query("SELECT t, i, d, b FROM kinds ORDER BY id", [&](const Row& row) {
-            return std::tuple(row.optional_text(0), row.optional_int64(1), row.optional_number(2), row.optional_int64(3));
+            return std::tuple(row.optional_text(0), row.optional_int64(1), row.optional_number(2),
+                              row.optional_int64(3));
         });
         ASSERT_EQ(rows.size(), 2U);
-        EXPECT_EQ(rows[0], std::tuple(std::optional(text), std::optional(std::numeric_limits<std::int64_t>::min()),
-                                      std::optional(0.1), std::optional<std::int64_t>(1)));
-        EXPECT_EQ(rows[1], (std::tuple<std::optional<std::string>, std::optional<std::int64_t>, std::optional<double>,
-                                       std::optional<std::int64_t>>()));
+        EXPECT_EQ(rows[0],
+                  std::tuple(std::optional(text), std::optional(std::numeric_limits<std::int64_t>::min()),
+                             std::optional(0.1), std::optional<std::int64_t>(1)));
+        EXPECT_EQ(rows[1], (std::tuple<std::optional<std::string>, std::optional<std::int64_t>,
+                                       std::optional<double>, std::optional<std::int64_t>>()));
     });
 }
 
@@ -106,15 +118,20 @@ TEST_P(OnDatabase, sums_keep_64_bits) {
         add_blob(session, 'a', 5'000'000'000);
         add_blob(session, 'b', 6'000'000'000);
     });
-    EXPECT_EQ(read(*database, [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
-              11'000'000'000);
+    EXPECT_EQ(
+        read(*database,
+             [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
+        11'000'000'000);
 }
 
 TEST_P(OnDatabase, question_marks_in_quotes_are_text) {
     test::TestDatabase database(GetParam());
-    EXPECT_EQ(read(*database, [](Session& session) {
-                  return session.query_one("SELECT '?' AS \"?\" FROM (SELECT 1 AS one) AS t WHERE one = ?", first_text, 1);
-              }), "?");
+    EXPECT_EQ(read(*database,
+                   [](Session& session) {
+                       return session.query_one(
+                           "SELECT '?' AS \"?\" FROM (SELECT 1 AS one) AS t WHERE one = ?", first_text, 1);
+                   }),
+              "?");
 }
 
 TEST_P(OnDatabase, one_statement_serves_different_kinds_and_counts_of_values) {
@@ -128,8 +145,11 @@ TEST_P(OnDatabase, one_statement_serves_different_kinds_and_counts_of_values) {
         EXPECT_EQ(session.query_one(text, first_int64, Params{13}), 0);
     });
     EXPECT_EQ(error_of([&] {
-                  read(*database, [](Session& session) { return session.query_one("SELECT 1 WHERE 1 = ?", first_int64); });
-              }).code(), ErrorCode::internal);
+                  read(*database, [](Session& session) {
+                      return session.query_one("SELECT 1 WHERE 1 = ?", first_int64);
+                  });
+              }).code(),
+              ErrorCode::internal);
 }
 
 TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
@@ -144,7 +164,9 @@ TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
         });
     };
     EXPECT_EQ(first(), std::string(64, 'a'));
-    write(*database, [](Session& session) { session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a')); });
+    write(*database, [](Session& session) {
+        session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a'));
+    });
     EXPECT_EQ(first(), std::string(64, 'b'));
     EXPECT_EQ(count_blobs(*database), 1);
 }
@@ -152,18 +174,25 @@ TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
 TEST_P(OnDatabase, returning_gives_rows_of_a_change_once) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) { add_blob(session, 'a', 1); });
-    EXPECT_EQ(write(*database, [](Session& session) {
-                  return session.query_one("UPDATE blobs SET size = size + 1 RETURNING size + 0", first_int64);
-              }), 2);
-    EXPECT_EQ(read(*database, [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }), 2);
+    EXPECT_EQ(write(*database,
+                    [](Session& session) {
+                        return session.query_one("UPDATE blobs SET size = size + 1 RETURNING size + 0",
+                                                 first_int64);
+                    }),
+              2);
+    EXPECT_EQ(read(*database,
+                   [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
+              2);
 }
 
 TEST_P(OnDatabase, an_exception_rolls_back) {
     test::TestDatabase database(GetParam());
-    EXPECT_THROW(write(*database, [](Session& session) {
-                     add_blob(session, 'a');
-                     throw std::runtime_error("no");
-                 }), std::runtime_error);
+    EXPECT_THROW(write(*database,
+                       [](Session& session) {
+                           add_blob(session, 'a');
+                           throw std::runtime_error("no");
+                       }),
+                 std::runtime_error);
     EXPECT_EQ(count_blobs(*database), 0);
     write(*database, [](Session& session) { add_blob(session, 'a'); });
     EXPECT_EQ(count_blobs(*database), 1);
@@ -179,7 +208,8 @@ TEST_P(OnDatabase, a_failed_statement_that_was_swallowed_commits_nothing) {
                       } catch (const Error&) {
                       }
                   });
-              }).code(), ErrorCode::internal);
+              }).code(),
+              ErrorCode::internal);
     EXPECT_EQ(count_blobs(*database), 0);
 }
 
@@ -197,13 +227,15 @@ TEST_P(OnDatabase, tells_violated_constraints_apart) {
 
     const Error orphan = error_of([&] {
         write(*database, [](Session& session) {
-            session.execute("INSERT INTO model_files (model_id, path, size, sha256) VALUES ('m', 'p', 1, 's')");
+            session.execute(
+                "INSERT INTO model_files (model_id, path, size, sha256) VALUES ('m', 'p', 1, 's')");
         });
     });
     EXPECT_TRUE(is_foreign_key_violation(orphan));
     EXPECT_FALSE(is_unique_violation(orphan));
 
-    const Error check = error_of([&] { write(*database, [](Session& session) { add_blob(session, 'a', -1); }); });
+    const Error check =
+        error_of([&] { write(*database, [](Session& session) { add_blob(session, 'a', -1); }); });
     EXPECT_EQ(check.code(), ErrorCode::internal);
 }
 
@@ -211,7 +243,8 @@ TEST_P(OnDatabase, the_drivers_words_go_to_the_log_only) {
     test::TestDatabase database(GetParam());
     const Error error = error_of([&] {
         read(*database, [](Session& session) {
-            return session.query("SELECT secret_column FROM blobs WHERE sha256 = ?", first_text, "secret-value");
+            return session.query("SELECT secret_column FROM blobs WHERE sha256 = ?", first_text,
+                                 "secret-value");
         });
     });
     EXPECT_EQ(error.code(), ErrorCode::internal);
@@ -222,13 +255,16 @@ TEST_P(OnDatabase, the_drivers_words_go_to_the_log_only) {
 
 TEST_P(OnDatabase, soci_itself_is_within_reach_and_its_errors_are_ours) {
     test::TestDatabase database(GetParam());
-    EXPECT_EQ(read(*database, [](Session& session) {
-                  long long value = 0;
-                  session.sql() << "SELECT 40 + 2", soci::into(value);
-                  return value;
-              }), 42);
-    EXPECT_EQ(error_of([&] { write(*database, [](Session& session) { session.sql() << "nonsense"; }); }).code(),
-              ErrorCode::internal);
+    EXPECT_EQ(read(*database,
+                   [](Session& session) {
+                       long long value = 0;
+                       session.sql() << "SELECT 40 + 2", soci::into(value);
+                       return value;
+                   }),
+              42);
+    EXPECT_EQ(
+        error_of([&] { write(*database, [](Session& session) { session.sql() << "nonsense"; }); }).code(),
+        ErrorCode::internal);
 }
 
 TEST_P(OnDatabase, refuses_text_with_a_nul) {
@@ -237,18 +273,21 @@ TEST_P(OnDatabase, refuses_text_with_a_nul) {
                   write(*database, [](Session& session) {
                       session.execute("UPDATE models SET name = ?", std::string("a\0b", 3));
                   });
-              }).code(), ErrorCode::validation_failed);
+              }).code(),
+              ErrorCode::validation_failed);
 }
 
 Task<> increment(Database& database, int times) {
     for (int i = 0; i < times; ++i) {
-        co_await database.write([](Session& session) { session.execute("UPDATE blobs SET size = size + 1"); });
+        co_await database.write(
+            [](Session& session) { session.execute("UPDATE blobs SET size = size + 1"); });
     }
 }
 
 Task<> increment_together(Database& database, int coroutines, int times) {
     TaskGroup group(co_await asio::this_coro::executor);
-    for (int i = 0; i < coroutines; ++i) group.spawn("increment", increment(database, times));
+    for (int i = 0; i < coroutines; ++i)
+        group.spawn("increment", increment(database, times));
     co_await group.wait();
     co_await group.stop();
 }
@@ -257,7 +296,8 @@ TEST_P(OnDatabase, concurrent_writers_lose_nothing) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) { add_blob(session, 'a', 0); });
     run_task(increment_together(*database, 8, 200));
-    EXPECT_EQ(read(*database, [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
+    EXPECT_EQ(read(*database,
+                   [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
               1600);
 }
 
@@ -283,8 +323,10 @@ TEST_P(OnDatabase, keyset_pages_visit_each_row_once_while_rows_come_and_go) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) {
         for (int i = 0; i < 10; ++i) {
-            session.execute("INSERT INTO tasks (id, kind, state, run_at, created_at, updated_at) VALUES (?, 'k', 'queued', 0, ?, 0)",
-                            TaskId::generate(), i / 3);
+            session.execute(
+                "INSERT INTO tasks (id, kind, state, run_at, created_at, updated_at) VALUES (?, 'k', "
+                "'queued', 0, ?, 0)",
+                TaskId::generate(), i / 3);
         }
     });
     struct Item {
@@ -303,13 +345,17 @@ TEST_P(OnDatabase, keyset_pages_visit_each_row_once_while_rows_come_and_go) {
                 params = {after->value_param(), after->id};
             }
             params.emplace_back(3 + 1);
-            auto items = session.query(text + " ORDER BY created_at, id LIMIT ?",
-                                       [](const Row& row) { return Item{row.text(0), row.int64(1)}; }, params);
+            auto items = session.query(
+                text + " ORDER BY created_at, id LIMIT ?",
+                [](const Row& row) { return Item{row.text(0), row.int64(1)}; }, params);
             return make_page(std::move(items), 3,
                              [](const Item& item) { return Cursor{"created_at", item.created_at, item.id}; });
         });
-        for (const Item& item : page.items) visited.push_back(item.created_at);
-        write(*database, [&](Session& session) { session.execute("DELETE FROM tasks WHERE id = ?", page.items.back().id); });
+        for (const Item& item : page.items)
+            visited.push_back(item.created_at);
+        write(*database, [&](Session& session) {
+            session.execute("DELETE FROM tasks WHERE id = ?", page.items.back().id);
+        });
         cursor = page.next_cursor;
     } while (cursor);
     EXPECT_EQ(visited, (std::vector<std::int64_t>{0, 0, 0, 1, 1, 1, 2, 2, 2, 3}));
@@ -343,15 +389,19 @@ TEST(SqliteDatabase, a_file_that_cannot_be_opened_is_an_error) {
 }
 
 void terminate_others(Session& session) {
-    session.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND"
-                  " pid <> pg_backend_pid()", [](const Row&) { return 0; });
+    session.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND"
+        " pid <> pg_backend_pid()",
+        [](const Row&) { return 0; });
 }
 
 // The server ends connections in its own time.
 void wait_until_alone(Session& session) {
-    const char* others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
-                         " pid <> pg_backend_pid()";
-    while (session.query_one(others, first_int64) != 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const char* others =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+        " pid <> pg_backend_pid()";
+    while (session.query_one(others, first_int64) != 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
 TEST(PostgresqlDatabase, recovers_from_lost_connections) {
@@ -409,7 +459,8 @@ TEST(PostgresqlDatabase, a_connection_that_stays_lost_is_overload) {
 }
 
 TEST(PostgresqlDatabase, a_server_that_is_not_there_is_overload_without_the_password) {
-    const Error error = error_of([] { Database({DatabaseUrl::parse("postgresql://me:hunter2@127.0.0.1:1/models")}); });
+    const Error error =
+        error_of([] { Database({DatabaseUrl::parse("postgresql://me:hunter2@127.0.0.1:1/models")}); });
     EXPECT_EQ(error.code(), ErrorCode::overloaded);
     EXPECT_THAT(error.log_note(), ::testing::Not(::testing::HasSubstr("hunter2")));
 }
@@ -428,7 +479,8 @@ TEST(PostgresqlDatabase, a_deadlock_is_run_again) {
                 session.execute(text, std::string(64, first));
                 // The first two runs wait for each other, so that each holds what the other wants.
                 if (++runs <= 2) {
-                    while (runs < 2) std::this_thread::yield();
+                    while (runs < 2)
+                        std::this_thread::yield();
                 }
                 session.execute(text, std::string(64, second));
             });
@@ -439,8 +491,10 @@ TEST(PostgresqlDatabase, a_deadlock_is_run_again) {
     one.get();
     two.get();
     EXPECT_GE(runs, 3);
-    EXPECT_EQ(read(*database, [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
-              4);
+    EXPECT_EQ(
+        read(*database,
+             [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
+        4);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #pragma once
+#include "base/secret/secret.hpp"
+
 #include <filesystem>
 #include <string>
 #include <string_view>
-
-#include "base/secret/secret.hpp"
 
 namespace llmm::storage {
 
@@ -14,11 +14,12 @@ enum class Dialect { sqlite, postgresql };
 //     sqlite:///absolute/path/to/file.db
 //     postgresql://user:secret@host:5432/database?sslmode=verify-full
 //
-// Parts may be percent-encoded. PostgreSQL takes the parameters host (a directory with a unix socket), sslmode,
-// sslrootcert and connect_timeout.
+// Parts may be percent-encoded. PostgreSQL takes the parameters host (a directory with a unix socket),
+// sslmode, sslrootcert and connect_timeout.
 class DatabaseUrl {
   public:
-    static DatabaseUrl parse(std::string_view text);  // throws VALIDATION_FAILED; the message never repeats the text
+    static DatabaseUrl parse(
+        std::string_view text);  // throws VALIDATION_FAILED; the message never repeats the text
     static DatabaseUrl of_file(const std::filesystem::path& absolute_path);
 
     Dialect dialect() const { return dialect_; }

@@ -17,17 +17,19 @@ TEST(DatabaseUrl, reads_a_file) {
 }
 
 TEST(DatabaseUrl, reads_a_server) {
-    const auto url = DatabaseUrl::parse("postgresql://me:s%40fe%27@db.example:6543/models?sslmode=verify-full");
+    const auto url =
+        DatabaseUrl::parse("postgresql://me:s%40fe%27@db.example:6543/models?sslmode=verify-full");
     EXPECT_EQ(url.dialect(), Dialect::postgresql);
     const std::string connection = url.connection_string().reveal();
-    for (const char* part : {"user='me'", "password='s@fe\\''", "host='db.example'", "port=6543", "dbname='models'",
-                             "sslmode='verify-full'", "connect_timeout='5'"}) {
+    for (const char* part : {"user='me'", "password='s@fe\\''", "host='db.example'", "port=6543",
+                             "dbname='models'", "sslmode='verify-full'", "connect_timeout='5'"}) {
         EXPECT_THAT(connection, HasSubstr(part));
     }
 }
 
 TEST(DatabaseUrl, reads_other_ways_to_name_the_host) {
-    EXPECT_THAT(DatabaseUrl::parse("postgresql://me@[::1]:5433/d").connection_string().reveal(), HasSubstr("host='::1'"));
+    EXPECT_THAT(DatabaseUrl::parse("postgresql://me@[::1]:5433/d").connection_string().reveal(),
+                HasSubstr("host='::1'"));
     EXPECT_THAT(DatabaseUrl::parse("postgresql://me@/d?host=/run/postgresql").connection_string().reveal(),
                 HasSubstr("host='/run/postgresql'"));
 }
@@ -38,21 +40,43 @@ TEST(DatabaseUrl, prints_no_password) {
 }
 
 TEST(DatabaseUrl, refuses_everything_else_without_repeating_it) {
-    for (const char* text :
-         {"", "sqlite://", "sqlite:///", "sqlite://relative.db", "sqlite:///a.db?mode=ro", "sqlite:///a%2", "sqlite:///a%zz",
-          "sqlite:///a%00b", "sqlite:///a\"b", "mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d",
-          "postgresql://h/d", "postgresql://u:hunter2@h", "postgresql://u:hunter2@h/", "postgresql://u:hunter2@h/d/e",
-          "postgresql://u:hunter2@h:0/d", "postgresql://u:hunter2@h:65536/d", "postgresql://u:hunter2@h:5x/d",
-          "postgresql://u:hunter2@h:/d", "postgresql://u:hunter2@/d", "postgresql://@h/d", "postgresql://:hunter2@h/d",
-          "postgresql://u:hunter2@x@h/d", "postgresql://u:hunter2@h/d?service=x", "postgresql://u:hunter2@h/d?sslmode",
-          "postgresql://u:hunter2@h/d?sslmode=a&sslmode=b", "postgresql://u:hunter2@h/d?host=x",
-          "postgresql://u:hunter2@[::1/d", "postgresql://u:hunter2@[::1]x/d", "postgresql://u:hunter2@h/d#x"}) {
+    for (const char* text : {"",
+                             "sqlite://",
+                             "sqlite:///",
+                             "sqlite://relative.db",
+                             "sqlite:///a.db?mode=ro",
+                             "sqlite:///a%2",
+                             "sqlite:///a%zz",
+                             "sqlite:///a%00b",
+                             "sqlite:///a\"b",
+                             "mysql://u:hunter2@h/d",
+                             "postgres://u:hunter2@h/d",
+                             "postgresql://h/d",
+                             "postgresql://u:hunter2@h",
+                             "postgresql://u:hunter2@h/",
+                             "postgresql://u:hunter2@h/d/e",
+                             "postgresql://u:hunter2@h:0/d",
+                             "postgresql://u:hunter2@h:65536/d",
+                             "postgresql://u:hunter2@h:5x/d",
+                             "postgresql://u:hunter2@h:/d",
+                             "postgresql://u:hunter2@/d",
+                             "postgresql://@h/d",
+                             "postgresql://:hunter2@h/d",
+                             "postgresql://u:hunter2@x@h/d",
+                             "postgresql://u:hunter2@h/d?service=x",
+                             "postgresql://u:hunter2@h/d?sslmode",
+                             "postgresql://u:hunter2@h/d?sslmode=a&sslmode=b",
+                             "postgresql://u:hunter2@h/d?host=x",
+                             "postgresql://u:hunter2@[::1/d",
+                             "postgresql://u:hunter2@[::1]x/d",
+                             "postgresql://u:hunter2@h/d#x"}) {
         try {
             DatabaseUrl::parse(text);
             ADD_FAILURE() << text << " was accepted";
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), ErrorCode::validation_failed);
-            EXPECT_THAT(error.message().en + error.message().zh + error.log_note(), Not(HasSubstr("hunter2"))) << text;
+            EXPECT_THAT(error.message().en + error.message().zh + error.log_note(), Not(HasSubstr("hunter2")))
+                << text;
         }
     }
 }

@@ -1,10 +1,10 @@
 #include "storage/failure.hpp"
 
+#include "storage/database.hpp"
+
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
-
-#include "storage/database.hpp"
 
 namespace llmm::storage {
 namespace {
@@ -16,16 +16,23 @@ Failure classify_sqlite(int result) {
     switch (result) {
         case SQLITE_CONSTRAINT_UNIQUE:
         case SQLITE_CONSTRAINT_PRIMARYKEY:
-        case SQLITE_CONSTRAINT_ROWID: return Failure::unique_violation;
-        case SQLITE_CONSTRAINT_FOREIGNKEY: return Failure::foreign_key_violation;
-        default: break;
+        case SQLITE_CONSTRAINT_ROWID:
+            return Failure::unique_violation;
+        case SQLITE_CONSTRAINT_FOREIGNKEY:
+            return Failure::foreign_key_violation;
+        default:
+            break;
     }
     switch (result & 0xff) {  // the primary code
         case SQLITE_BUSY:
-        case SQLITE_LOCKED: return Failure::busy;
-        case SQLITE_FULL: return Failure::disk_full;
-        case SQLITE_CANTOPEN: return Failure::connection_lost;
-        default: return Failure::other;
+        case SQLITE_LOCKED:
+            return Failure::busy;
+        case SQLITE_FULL:
+            return Failure::disk_full;
+        case SQLITE_CANTOPEN:
+            return Failure::connection_lost;
+        default:
+            return Failure::other;
     }
 }
 
@@ -37,7 +44,8 @@ Failure classify_postgresql(std::string_view state) {
     if (state == "55P03" || state == "57014") return Failure::busy;
     if (state == "53100") return Failure::disk_full;
     // Connection exceptions; terminated, crashed, starting up; too many connections.
-    if (state.starts_with("08") || state.starts_with("57P0") || state == "53300") return Failure::connection_lost;
+    if (state.starts_with("08") || state.starts_with("57P0") || state == "53300")
+        return Failure::connection_lost;
     return Failure::other;
 }
 
@@ -58,7 +66,8 @@ bool has_constraint(const Error& error, std::string_view kind) {
 }  // namespace
 
 Failure classify(const soci::soci_error& error) {
-    if (const auto* sqlite = dynamic_cast<const soci::sqlite3_soci_error*>(&error)) return classify_sqlite(sqlite->result());
+    if (const auto* sqlite = dynamic_cast<const soci::sqlite3_soci_error*>(&error))
+        return classify_sqlite(sqlite->result());
     if (const auto* postgresql = dynamic_cast<const soci::postgresql_soci_error*>(&error)) {
         return classify_postgresql(postgresql->sqlstate());
     }
@@ -68,10 +77,13 @@ Failure classify(const soci::soci_error& error) {
 Error to_error(Failure failure, const soci::soci_error& error) {
     // Not what(): SOCI adds the parameters' values there.
     std::string note = error.get_error_message();
-    while (!note.empty() && note.back() == '\n') note.pop_back();
+    while (!note.empty() && note.back() == '\n')
+        note.pop_back();
     switch (failure) {
-        case Failure::unique_violation: return refused("unique").with_log_note(std::move(note));
-        case Failure::foreign_key_violation: return refused("foreign_key").with_log_note(std::move(note));
+        case Failure::unique_violation:
+            return refused("unique").with_log_note(std::move(note));
+        case Failure::foreign_key_violation:
+            return refused("foreign_key").with_log_note(std::move(note));
         case Failure::disk_full:
             return Error(ErrorCode::disk_full, {"the database's disk is full", "数据库所在磁盘已满"})
                 .with_log_note(std::move(note));
@@ -85,12 +97,18 @@ Error to_error(Failure failure, const soci::soci_error& error) {
                 .with_log_note(std::move(note))
                 .with_retry_after(1);
         case Failure::none:
-        case Failure::other: break;
+        case Failure::other:
+            break;
     }
-    return Error(ErrorCode::internal, {"the database reported an error", "数据库出错"}).with_log_note(std::move(note));
+    return Error(ErrorCode::internal, {"the database reported an error", "数据库出错"})
+        .with_log_note(std::move(note));
 }
 
-bool is_unique_violation(const Error& error) { return has_constraint(error, "unique"); }
-bool is_foreign_key_violation(const Error& error) { return has_constraint(error, "foreign_key"); }
+bool is_unique_violation(const Error& error) {
+    return has_constraint(error, "unique");
+}
+bool is_foreign_key_violation(const Error& error) {
+    return has_constraint(error, "foreign_key");
+}
 
 }  // namespace llmm::storage

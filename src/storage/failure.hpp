@@ -20,7 +20,8 @@ enum class Failure {
 };
 
 Failure classify(const soci::soci_error& error);
-// The one place where a driver's error becomes ours. The driver's text, without the values of parameters, is in the log note.
+// The one place where a driver's error becomes ours. The driver's text, without the values of parameters, is
+// in the log note.
 Error to_error(Failure failure, const soci::soci_error& error);
 
 }  // namespace llmm::storage

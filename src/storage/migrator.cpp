@@ -1,20 +1,20 @@
 #include "storage/migrator.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <charconv>
-#include <map>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "base/crypto/digest.hpp"
 #include "base/error/error.hpp"
+#include "base/fs/file.hpp"
 #include "base/log/log.hpp"
 #include "storage/connection.hpp"
 #include "storage/sql_splitter.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fcntl.h>
+#include <map>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
 
 namespace llmm::storage {
 namespace {
@@ -52,29 +52,35 @@ std::vector<Migration> select_for(Dialect dialect, std::span<const EmbeddedFile>
         }
         const bool only_sqlite = file.name.ends_with(".sqlite.sql");
         const bool only_postgresql = file.name.ends_with(".postgres.sql");
-        if ((only_sqlite && dialect != Dialect::sqlite) || (only_postgresql && dialect != Dialect::postgresql)) continue;
-        const Migration migration{version, std::string(file.name), file.content, Sha256::of(file.content).hex()};
+        if ((only_sqlite && dialect != Dialect::sqlite) ||
+            (only_postgresql && dialect != Dialect::postgresql))
+            continue;
+        const Migration migration{version, std::string(file.name), file.content,
+                                  Sha256::of(file.content).hex()};
         if (!by_version.emplace(version, migration).second) bad_file(file.name, "this number is used twice");
     }
     std::vector<Migration> migrations;
     for (auto& [version, migration] : by_version) {
-        if (version != static_cast<int>(migrations.size()) + 1) bad_file(migration.name, "a number is missing before it");
+        if (version != static_cast<int>(migrations.size()) + 1)
+            bad_file(migration.name, "a number is missing before it");
         migrations.push_back(std::move(migration));
     }
     return migrations;
 }
 
 std::vector<Applied> read_applied(Session& session) {
-    return session.query("SELECT version, name, sha256 FROM schema_migrations ORDER BY version", [](const Row& row) {
-        return Applied{static_cast<int>(row.int64(0)), row.text(1), row.text(2)};
-    });
+    return session.query(
+        "SELECT version, name, sha256 FROM schema_migrations ORDER BY version",
+        [](const Row& row) { return Applied{static_cast<int>(row.int64(0)), row.text(1), row.text(2)}; });
 }
 
 void check(const std::vector<Applied>& applied, const std::vector<Migration>& known) {
     if (!applied.empty() && applied.back().version > static_cast<int>(known.size())) {
         fail(ErrorCode::state_conflict,
-             "the database has version {} but this program knows only version {}: start a newer program or restore a backup",
-             "数据库版本为 {}，而本程序只支持到版本 {}：请使用更新的程序或恢复备份", applied.back().version, known.size());
+             "the database has version {} but this program knows only version {}: start a newer program or "
+             "restore a backup",
+             "数据库版本为 {}，而本程序只支持到版本 {}：请使用更新的程序或恢复备份", applied.back().version,
+             known.size());
     }
     for (std::size_t i = 0; i < applied.size(); ++i) {
         const Applied& row = applied[i];
@@ -84,8 +90,10 @@ void check(const std::vector<Applied>& applied, const std::vector<Migration>& kn
         }
         if (row.sha256 != known[i].sha256) {
             fail(ErrorCode::state_conflict,
-                 "migration {} was changed after this database had applied it as {}: restore the old file and add a new migration",
-                 "迁移 {} 在数据库应用它（{}）之后被修改：请恢复旧文件并添加新的迁移", known[i].name, row.name);
+                 "migration {} was changed after this database had applied it as {}: restore the old file "
+                 "and add a new migration",
+                 "迁移 {} 在数据库应用它（{}）之后被修改：请恢复旧文件并添加新的迁移", known[i].name,
+                 row.name);
         }
     }
 }
@@ -95,7 +103,8 @@ void check_is_ours(Session& session) {
     const auto tables = session.query("SELECT name FROM sqlite_master WHERE type = 'table'",
                                       [](const Row& row) { return row.text(0); });
     if (!tables.empty() && std::ranges::find(tables, "schema_migrations") == tables.end()) {
-        fail(ErrorCode::state_conflict, "this SQLite file belongs to another program", "此 SQLite 文件属于其他程序");
+        fail(ErrorCode::state_conflict, "this SQLite file belongs to another program",
+             "此 SQLite 文件属于其他程序");
     }
 }
 
@@ -104,23 +113,15 @@ std::filesystem::path back_up(Connection& connection, const std::filesystem::pat
     std::filesystem::path copy = database;
     copy += fmt::format(".v{}-{}.backup", version, to_epoch_ms(now()));
     // VACUUM INTO takes an empty file as it is, and would make one that others can read.
-    const int fd = ::open(copy.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        throw Error(ErrorCode::internal, {"the backup before a migration could not be made", "无法在迁移前创建备份"})
-            .with_log_note(fmt::format("{}: errno {}", copy.string(), errno));
-    }
+    const UniqueFd fd = open_file(copy, O_CREAT | O_EXCL | O_RDWR, 0600);
     try {
         Session(connection).execute("VACUUM INTO ?", copy.string());
-        if (::fsync(fd) != 0) {
-            throw Error(ErrorCode::disk_full, {"the backup before a migration could not be written", "无法写入迁移前的备份"})
-                .with_log_note(fmt::format("fsync {}: errno {}", copy.string(), errno));
-        }
+        sync_file(fd.get());
+        sync_directory(copy.parent_path());
     } catch (...) {
-        ::close(fd);
         ::unlink(copy.c_str());
         throw;
     }
-    ::close(fd);
     return copy;
 }
 
@@ -145,10 +146,12 @@ class Transaction {
 bool apply(Connection& connection, const Migration& migration) {
     Transaction transaction(connection);
     Session session(connection);
-    const auto done = session.query_one("SELECT 1 FROM schema_migrations WHERE version = ?",
-                                        [](const Row& row) { return row.int64(0); }, migration.version);
+    const auto done = session.query_one(
+        "SELECT 1 FROM schema_migrations WHERE version = ?", [](const Row& row) { return row.int64(0); },
+        migration.version);
     if (done) return false;
-    for (const std::string& statement : split_statements(migration.script)) connection.run_once(statement);
+    for (const std::string& statement : split_statements(migration.script))
+        connection.run_once(statement);
     session.execute("INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
                     migration.version, migration.name, migration.sha256, now());
     transaction.commit();
@@ -163,7 +166,8 @@ MigrationReport migrate(const DatabaseUrl& url, std::span<const EmbeddedFile> fi
     connection.open_if_needed();
     Session session(connection);
     if (url.dialect() == Dialect::postgresql) {
-        // Freed when the connection closes. SQLite needs none: BEGIN IMMEDIATE lets one process write at a time.
+        // Freed when the connection closes. SQLite needs none: BEGIN IMMEDIATE lets one process write at a
+        // time.
         connection.run_once("SET lock_timeout = 0");
         connection.run_once("SET statement_timeout = 0");
         session.query_one("SELECT pg_advisory_lock(?)", [](const Row&) { return 0; }, kAdvisoryLock);
@@ -171,7 +175,8 @@ MigrationReport migrate(const DatabaseUrl& url, std::span<const EmbeddedFile> fi
         check_is_ours(session);
     }
     connection.run_once(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,"
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT "
+        "NULL,"
         " sha256 TEXT NOT NULL, applied_at BIGINT NOT NULL)");
     const std::vector<Applied> applied = read_applied(session);
     check(applied, known);

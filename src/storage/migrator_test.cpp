@@ -1,14 +1,13 @@
 #include "storage/migrator.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <thread>
-#include <vector>
-
 #include "base/error/error.hpp"
 #include "storage/connection.hpp"
 #include "support/databases.hpp"
+
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,8 +19,10 @@ using ::testing::HasSubstr;
 using Files = std::vector<EmbeddedFile>;
 
 constexpr EmbeddedFile kFirst{"0001_first.sql", "CREATE TABLE first (id TEXT NOT NULL PRIMARY KEY);"};
-constexpr EmbeddedFile kSecond{"0002_second.sql", "CREATE TABLE second (id BIGINT);INSERT INTO second VALUES (7);"};
-constexpr EmbeddedFile kBroken{"0002_broken.sql", "CREATE TABLE second (id BIGINT);INSERT INTO nowhere VALUES (7);"};
+constexpr EmbeddedFile kSecond{"0002_second.sql",
+                               "CREATE TABLE second (id BIGINT);INSERT INTO second VALUES (7);"};
+constexpr EmbeddedFile kBroken{"0002_broken.sql",
+                               "CREATE TABLE second (id BIGINT);INSERT INTO nowhere VALUES (7);"};
 
 template <class F>
 auto on(const DatabaseUrl& url, F call) {
@@ -33,7 +34,8 @@ auto on(const DatabaseUrl& url, F call) {
 
 std::int64_t count(const DatabaseUrl& url, const std::string& table) {
     return on(url, [&](Session& session) {
-        return *session.query_one("SELECT count(*) FROM " + table, [](const Row& row) { return row.int64(0); });
+        return *session.query_one("SELECT count(*) FROM " + table,
+                                  [](const Row& row) { return row.int64(0); });
     });
 }
 
@@ -95,7 +97,8 @@ TEST_P(Migrator, takes_the_file_of_its_dialect) {
 TEST_P(Migrator, refuses_a_changed_file) {
     const test::EmptyDatabase database(GetParam());
     migrate(database.url(), Files{kFirst});
-    const Error error = error_of(database.url(), Files{{kFirst.name, "CREATE TABLE other (id BIGINT)"}, kSecond});
+    const Error error =
+        error_of(database.url(), Files{{kFirst.name, "CREATE TABLE other (id BIGINT)"}, kSecond});
     EXPECT_EQ(error.code(), ErrorCode::state_conflict);
     EXPECT_THAT(error.message().en, HasSubstr("0001_first.sql was changed"));
     EXPECT_THROW(count(database.url(), "second"), Error);
@@ -120,8 +123,9 @@ TEST_P(Migrator, a_failing_migration_leaves_nothing_of_itself) {
 
 TEST_P(Migrator, refuses_files_that_make_no_sequence) {
     const test::EmptyDatabase database(GetParam());
-    for (const Files& files : {Files{kSecond}, Files{kFirst, {"0001_again.sql", ""}}, Files{{"1_short.sql", ""}},
-                               Files{{"0001_name.txt", ""}}, Files{{"0001.sql", ""}}}) {
+    for (const Files& files :
+         {Files{kSecond}, Files{kFirst, {"0001_again.sql", ""}}, Files{{"1_short.sql", ""}},
+          Files{{"0001_name.txt", ""}}, Files{{"0001.sql", ""}}}) {
         EXPECT_EQ(error_of(database.url(), files).code(), ErrorCode::internal) << files.back().name;
     }
 }
@@ -139,7 +143,8 @@ TEST_P(Migrator, several_at_once_apply_each_file_once) {
             }
         });
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads)
+        thread.join();
     EXPECT_EQ(failures, 0);
     EXPECT_EQ(count(database.url(), "second"), 1);
     EXPECT_EQ(count(database.url(), "schema_migrations"), 2);
@@ -156,8 +161,9 @@ TEST_P(Migrator, a_process_killed_in_the_middle_leaves_a_whole_version) {
         connection.open_if_needed();
         connection.begin();
         connection.run_once("CREATE TABLE second (id BIGINT)");
-        Session(connection).execute(
-            "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (2, 'x', 'y', 0)");
+        Session(connection)
+            .execute(
+                "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (2, 'x', 'y', 0)");
         ::_exit(0);
     }
     int status = 1;

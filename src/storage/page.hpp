@@ -1,4 +1,6 @@
 #pragma once
+#include "storage/session.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,12 +9,10 @@
 #include <variant>
 #include <vector>
 
-#include "storage/session.hpp"
-
 namespace llmm::storage {
 
-// A place in a sorted list: the sort value and the id of the last item seen. Clients get it as opaque text and give it back;
-// the next page starts behind it, however many rows were added or removed before it:
+// A place in a sorted list: the sort value and the id of the last item seen. Clients get it as opaque text
+// and give it back; the next page starts behind it, however many rows were added or removed before it:
 //
 //     … WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?
 struct Cursor {

@@ -1,11 +1,10 @@
 #include "storage/page.hpp"
 
-#include <sodium.h>
-
 #include "base/error/error.hpp"
 #include "base/ids/id.hpp"
 
 #include <gtest/gtest.h>
+#include <sodium.h>
 
 namespace llmm::storage {
 namespace {
@@ -14,15 +13,16 @@ constexpr const char* kId = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 std::string base64url(std::string_view data) {
     std::string text(sodium_base64_encoded_len(data.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()), data.size(),
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()),
+                      data.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     text.pop_back();
     return text;
 }
 
 TEST(Cursor, comes_back_as_it_was) {
-    for (const Cursor& cursor : {Cursor{"created_at", 1'769'860'800'123, kId}, Cursor{"name", "模型 \"x\" ' ;--", kId},
-                                 Cursor{"size", -1, kId}, Cursor{"name", "", kId}}) {
+    for (const Cursor& cursor :
+         {Cursor{"created_at", 1'769'860'800'123, kId}, Cursor{"name", "模型 \"x\" ' ;--", kId},
+          Cursor{"size", -1, kId}, Cursor{"name", "", kId}}) {
         const Cursor back = Cursor::parse(cursor.encode(), cursor.sort);
         EXPECT_EQ(back.value, cursor.value);
         EXPECT_EQ(back.id, cursor.id);
@@ -31,7 +31,8 @@ TEST(Cursor, comes_back_as_it_was) {
 
 TEST(Cursor, needs_no_escaping_in_a_url) {
     const std::string text = Cursor{"name", "\?\?\?>>>~~~ÿÿÿ", kId}.encode();
-    EXPECT_EQ(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"), std::string::npos);
+    EXPECT_EQ(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+              std::string::npos);
 }
 
 TEST(Cursor, of_another_order_is_refused) {
@@ -42,15 +43,34 @@ TEST(Cursor, anything_tampered_with_is_refused) {
     const std::string id = std::string("\"") + kId + "\"";
     const std::string good = R"(["s",1,)" + id + "]";
     ASSERT_NO_THROW(Cursor::parse(base64url(good), "s"));
-    for (const std::string& text :
-         {std::string(), std::string("%"), std::string("AAAA"), std::string("not base64!"), base64url(good) + "=",
-          base64url(good) + "A", base64url(good).substr(1), " " + base64url(good), base64url(" " + good),
-          base64url(good + " "), base64url("{}"), base64url("[]"), base64url("null"), base64url(R"(["s",1])"),
-          base64url(R"(["s",1,"x"])"), base64url(R"(["s",1,2])"), base64url(R"(["s",1.5,)" + id + "]"),
-          base64url(R"(["s",null,)" + id + "]"), base64url(R"(["s",true,)" + id + "]"), base64url(R"(["s",[1],)" + id + "]"),
-          base64url(R"([1,1,)" + id + "]"), base64url(R"(["s",1,)" + id + ",1]"), base64url(R"(["s",9223372036854775808,)" + id + "]"),
-          base64url(R"(["s","\u0000",)" + id + "]"), base64url(R"(["s",01,)" + id + "]"), base64url("[\"s\",\"\xff\"," + id + "]"),
-          base64url(std::string(100, '[')), std::string(5000, 'A')}) {
+    for (const std::string& text : {std::string(),
+                                    std::string("%"),
+                                    std::string("AAAA"),
+                                    std::string("not base64!"),
+                                    base64url(good) + "=",
+                                    base64url(good) + "A",
+                                    base64url(good).substr(1),
+                                    " " + base64url(good),
+                                    base64url(" " + good),
+                                    base64url(good + " "),
+                                    base64url("{}"),
+                                    base64url("[]"),
+                                    base64url("null"),
+                                    base64url(R"(["s",1])"),
+                                    base64url(R"(["s",1,"x"])"),
+                                    base64url(R"(["s",1,2])"),
+                                    base64url(R"(["s",1.5,)" + id + "]"),
+                                    base64url(R"(["s",null,)" + id + "]"),
+                                    base64url(R"(["s",true,)" + id + "]"),
+                                    base64url(R"(["s",[1],)" + id + "]"),
+                                    base64url(R"([1,1,)" + id + "]"),
+                                    base64url(R"(["s",1,)" + id + ",1]"),
+                                    base64url(R"(["s",9223372036854775808,)" + id + "]"),
+                                    base64url(R"(["s","\u0000",)" + id + "]"),
+                                    base64url(R"(["s",01,)" + id + "]"),
+                                    base64url("[\"s\",\"\xff\"," + id + "]"),
+                                    base64url(std::string(100, '[')),
+                                    std::string(5000, 'A')}) {
         try {
             Cursor::parse(text, "s");
             ADD_FAILURE() << text << " was accepted";

@@ -1,16 +1,17 @@
 #include "storage/row.hpp"
 
+#include "base/error/error.hpp"
+
 #include <charconv>
 
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm::storage {
 namespace {
 
 [[noreturn]] void unexpected(std::string note) {
-    throw Error(ErrorCode::internal, {"a stored value is not what the program expects", "存储的值与程序的预期不符"})
+    throw Error(ErrorCode::internal,
+                {"a stored value is not what the program expects", "存储的值与程序的预期不符"})
         .with_log_note(std::move(note));
 }
 
@@ -36,10 +37,18 @@ const std::string& Row::text(std::size_t column) const {
     return texts_[column];
 }
 
-std::int64_t Row::int64(std::size_t column) const { return parse<std::int64_t>(text(column), column); }
-double Row::number(std::size_t column) const { return parse<double>(text(column), column); }
-bool Row::boolean(std::size_t column) const { return int64(column) != 0; }
-TimePoint Row::time(std::size_t column) const { return from_epoch_ms(int64(column)); }
+std::int64_t Row::int64(std::size_t column) const {
+    return parse<std::int64_t>(text(column), column);
+}
+double Row::number(std::size_t column) const {
+    return parse<double>(text(column), column);
+}
+bool Row::boolean(std::size_t column) const {
+    return int64(column) != 0;
+}
+TimePoint Row::time(std::size_t column) const {
+    return from_epoch_ms(int64(column));
+}
 
 std::optional<std::string> Row::optional_text(std::size_t column) const {
     if (is_null(column)) return std::nullopt;

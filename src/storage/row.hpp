@@ -1,17 +1,18 @@
 #pragma once
+#include "base/time/time.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/time/time.hpp"
-
 namespace llmm::storage {
 
-// One row of a result, columns counted from 0. Valid only inside the function that receives it. Values travel as text,
-// so that both databases give the same: SOCI's own dynamic rows cut 64-bit results of expressions (sum, count) to 32 bits
-// on SQLite. A NULL where none was asked for, or a text that is no number, is an INTERNAL error.
+// One row of a result, columns counted from 0. Valid only inside the function that receives it. Values travel
+// as text, so that both databases give the same: SOCI's own dynamic rows cut 64-bit results of expressions
+// (sum, count) to 32 bits on SQLite. A NULL where none was asked for, or a text that is no number, is an
+// INTERNAL error.
 class Row {
   public:
     bool is_null(std::size_t column) const;

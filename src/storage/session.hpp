@@ -1,4 +1,8 @@
 #pragma once
+#include "base/time/time.hpp"
+#include "storage/database_url.hpp"
+#include "storage/row.hpp"
+
 #include <array>
 #include <concepts>
 #include <cstdint>
@@ -11,10 +15,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "base/time/time.hpp"
-#include "storage/database_url.hpp"
-#include "storage/row.hpp"
 
 namespace soci {
 class session;
@@ -66,8 +66,9 @@ class Param {
 // Parameters of a statement that is put together at run time: pass it as the only argument.
 using Params = std::vector<Param>;
 
-// One connection, lent to a function on a database thread. Statements are prepared once for each connection and kept by
-// their text, so the text is a literal or one of few variants and values are always "?": never pasted in.
+// One connection, lent to a function on a database thread. Statements are prepared once for each connection
+// and kept by their text, so the text is a literal or one of few variants and values are always "?": never
+// pasted in.
 //
 //     const auto name = session.query_one("SELECT name FROM models WHERE id = ?",
 //                                         [](const Row& row) { return row.text(0); }, id);
@@ -92,12 +93,14 @@ class Session {
     auto query(std::string_view text, F from_row, const Args&... args) {
         using Item = std::invoke_result_t<F&, const Row&>;
         std::vector<Item> items;
-        with_params([&](std::span<const Param> params) {
-            return run(text, params, [&](const Row& row) {
-                items.push_back(from_row(row));
-                return true;
-            });
-        }, args...);
+        with_params(
+            [&](std::span<const Param> params) {
+                return run(text, params, [&](const Row& row) {
+                    items.push_back(from_row(row));
+                    return true;
+                });
+            },
+            args...);
         return items;
     }
 
@@ -105,12 +108,14 @@ class Session {
     template <class F, class... Args>
     auto query_one(std::string_view text, F from_row, const Args&... args) {
         std::optional<std::invoke_result_t<F&, const Row&>> item;
-        with_params([&](std::span<const Param> params) {
-            return run(text, params, [&](const Row& row) {
-                item.emplace(from_row(row));
-                return false;
-            });
-        }, args...);
+        with_params(
+            [&](std::span<const Param> params) {
+                return run(text, params, [&](const Row& row) {
+                    item.emplace(from_row(row));
+                    return false;
+                });
+            },
+            args...);
         return item;
     }
 

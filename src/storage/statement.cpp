@@ -1,10 +1,10 @@
 #include "storage/statement.hpp"
 
+#include "base/error/error.hpp"
+
 #include <fmt/format.h>
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/sqlite3/soci-sqlite3.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm::storage {
 namespace {
@@ -36,7 +36,8 @@ std::string with_named_placeholders(std::string_view text, std::size_t expected)
 
 }  // namespace
 
-Statement::Statement(soci::session& session, Dialect dialect, std::string_view text, std::span<const Param> params)
+Statement::Statement(soci::session& session, Dialect dialect, std::string_view text,
+                     std::span<const Param> params)
     : dialect_(dialect), slots_(params.size()), handle_(session) {
     handle_.alloc();
     handle_.prepare(with_named_placeholders(text, params.size()));
@@ -44,14 +45,21 @@ Statement::Statement(soci::session& session, Dialect dialect, std::string_view t
     row_.texts_.resize(columns);
     row_.nulls_.resize(columns);
     indicators_.resize(columns);
-    for (std::size_t i = 0; i < columns; ++i) handle_.exchange(soci::into(row_.texts_[i], indicators_[i]));
+    for (std::size_t i = 0; i < columns; ++i)
+        handle_.exchange(soci::into(row_.texts_[i], indicators_[i]));
     for (std::size_t i = 0; i < params.size(); ++i) {
         Slot& slot = slots_[i];
         slot.kind = params[i].kind();
         switch (slot.kind) {
-            case Param::Kind::text: handle_.exchange(soci::use(std::as_const(slot.text), slot.indicator)); break;
-            case Param::Kind::integer: handle_.exchange(soci::use(std::as_const(slot.integer), slot.indicator)); break;
-            case Param::Kind::number: handle_.exchange(soci::use(std::as_const(slot.number), slot.indicator)); break;
+            case Param::Kind::text:
+                handle_.exchange(soci::use(std::as_const(slot.text), slot.indicator));
+                break;
+            case Param::Kind::integer:
+                handle_.exchange(soci::use(std::as_const(slot.integer), slot.indicator));
+                break;
+            case Param::Kind::number:
+                handle_.exchange(soci::use(std::as_const(slot.number), slot.indicator));
+                break;
         }
     }
     handle_.define_and_bind();
@@ -84,7 +92,8 @@ void Statement::fill(std::span<const Param> params) {
         if (const auto* text = std::get_if<std::string>(&params[i].value())) {
             // PostgreSQL has no such text, and its driver would cut it here without a word.
             if (text->find('\0') != std::string::npos) {
-                fail(ErrorCode::validation_failed, "text must not contain the NUL character", "文本不能包含 NUL 字符");
+                fail(ErrorCode::validation_failed, "text must not contain the NUL character",
+                     "文本不能包含 NUL 字符");
             }
             slot.text = *text;
         } else if (const auto* integer = std::get_if<std::int64_t>(&params[i].value())) {
@@ -107,7 +116,8 @@ std::int64_t Statement::run(std::span<const Param> params, const std::function<b
     bool more = handle_.execute(true);
     const std::int64_t affected = handle_.get_affected_rows();
     while (more && on_row) {
-        for (std::size_t i = 0; i < indicators_.size(); ++i) row_.nulls_[i] = indicators_[i] == soci::i_null;
+        for (std::size_t i = 0; i < indicators_.size(); ++i)
+            row_.nulls_[i] = indicators_[i] == soci::i_null;
         if (!on_row(row_)) break;
         more = handle_.fetch();
     }
@@ -118,7 +128,8 @@ std::int64_t Statement::run(std::span<const Param> params, const std::function<b
 void Statement::reset() {
     running_ = false;
     if (dialect_ == Dialect::sqlite) {
-        sqlite_api::sqlite3_reset(static_cast<soci::sqlite3_statement_backend*>(handle_.get_backend())->stmt_);
+        sqlite_api::sqlite3_reset(
+            static_cast<soci::sqlite3_statement_backend*>(handle_.get_backend())->stmt_);
     } else {
         static_cast<soci::postgresql_statement_backend*>(handle_.get_backend())->result_.reset();
     }

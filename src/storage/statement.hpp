@@ -1,4 +1,7 @@
 #pragma once
+#include "storage/row.hpp"
+#include "storage/session.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -7,14 +10,12 @@
 #include <string>
 #include <string_view>
 
-#include "storage/row.hpp"
-#include "storage/session.hpp"
-
 #include <soci/soci.h>
 
 namespace llmm::storage {
 
-// A prepared statement with buffers of its own, bound once and used again. Only connection.cpp and its tests see SOCI's types.
+// A prepared statement with buffers of its own, bound once and used again. Only connection.cpp and its tests
+// see SOCI's types.
 class Statement {
   public:
     // The kinds of the parameters are part of the binding: fits() tells whether the next call has the same.

@@ -1,34 +1,24 @@
 #include "support/databases.hpp"
 
-#include <unistd.h>
-
-#include <atomic>
-#include <stdexcept>
-
-#include <fmt/format.h>
-
 #include "storage/migrator.hpp"
 #include "support/postgres_cluster.hpp"
+
+#include <atomic>
+
+#include <fmt/format.h>
 
 namespace llmm::test {
 namespace {
 
-namespace fs = std::filesystem;
 using storage::DatabaseUrl;
 using storage::Dialect;
-
-fs::path make_directory() {
-    std::string pattern = fs::temp_directory_path() / "llmm-test-XXXXXX";
-    if (!::mkdtemp(pattern.data())) throw std::runtime_error("no temporary directory");
-    return pattern;
-}
 
 std::string next_name() {
     static std::atomic<int> counter = 0;
     return fmt::format("test_{}", ++counter);
 }
 
-DatabaseUrl make_database(Dialect dialect, const fs::path& directory, const std::string& name) {
+DatabaseUrl make_database(Dialect dialect, const TemporaryDirectory& directory, const std::string& name) {
     if (dialect == Dialect::sqlite) return DatabaseUrl::of_file(directory / "test.db");
     PostgresCluster& cluster = PostgresCluster::instance();
     cluster.execute("CREATE DATABASE " + name);
@@ -38,11 +28,9 @@ DatabaseUrl make_database(Dialect dialect, const fs::path& directory, const std:
 }  // namespace
 
 EmptyDatabase::EmptyDatabase(Dialect dialect)
-    : directory_(make_directory()), name_(next_name()), url_(make_database(dialect, directory_, name_)) {}
+    : name_(next_name()), url_(make_database(dialect, directory_, name_)) {}
 
 EmptyDatabase::~EmptyDatabase() {
-    std::error_code ignored;
-    fs::remove_all(directory_, ignored);
     if (url_.dialect() != Dialect::postgresql) return;
     try {
         PostgresCluster::instance().execute("DROP DATABASE " + name_ + " WITH (FORCE)");

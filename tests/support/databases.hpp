@@ -1,16 +1,16 @@
 #pragma once
-#include <filesystem>
+#include "storage/database.hpp"
+#include "support/temporary_directory.hpp"
+
 #include <memory>
 #include <string>
-
-#include "storage/database.hpp"
 
 #include <gtest/gtest.h>
 
 namespace llmm::test {
 
-// An empty database of its own: a file in a private directory, or a database in the private PostgreSQL cluster that the test
-// program starts when it is first needed and stops when it ends, however it ends.
+// An empty database of its own: a file in a private directory, or a database in the private PostgreSQL
+// cluster that the test program starts when it is first needed and stops when it ends, however it ends.
 class EmptyDatabase {
   public:
     explicit EmptyDatabase(storage::Dialect dialect);
@@ -19,11 +19,9 @@ class EmptyDatabase {
     EmptyDatabase& operator=(const EmptyDatabase&) = delete;
 
     const storage::DatabaseUrl& url() const { return url_; }
-    // SQLite: where the file is.
-    const std::filesystem::path& directory() const { return directory_; }
 
   private:
-    std::filesystem::path directory_;
+    TemporaryDirectory directory_;
     std::string name_;
     storage::DatabaseUrl url_;
 };
@@ -54,7 +52,8 @@ std::string name_of_database(const ::testing::TestParamInfo<storage::Dialect>& i
 
 }  // namespace llmm::test
 
-#define LLMM_ON_EACH_DATABASE(fixture)                                                                        \
-    INSTANTIATE_TEST_SUITE_P(databases, fixture,                                                              \
-                             ::testing::Values(::llmm::storage::Dialect::sqlite, ::llmm::storage::Dialect::postgresql), \
-                             ::llmm::test::name_of_database)
+#define LLMM_ON_EACH_DATABASE(fixture)                                                             \
+    INSTANTIATE_TEST_SUITE_P(                                                                      \
+        databases, fixture,                                                                        \
+        ::testing::Values(::llmm::storage::Dialect::sqlite, ::llmm::storage::Dialect::postgresql), \
+        ::llmm::test::name_of_database)

@@ -1,33 +1,33 @@
 #include "support/postgres_cluster.hpp"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <libpq-fe.h>
-#include <netinet/in.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "base/secret/secret.hpp"
 
+#include <arpa/inet.h>
 #include <chrono>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
+#include <libpq-fe.h>
 #include <memory>
+#include <netinet/in.h>
+#include <spawn.h>
 #include <sstream>
 #include <stdexcept>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "base/secret/secret.hpp"
 
 namespace llmm::test {
 namespace {
 
 namespace fs = std::filesystem;
 
-// $1 the programs' folder, $2 the port; standard input: the password. The server refuses to run as root, so root becomes the
-// user that Debian's packages made. Prints the directory, then waits for the end of standard input.
+// $1 the programs' folder, $2 the port; standard input: the password. The server refuses to run as root, so
+// root becomes the user that Debian's packages made. Prints the directory, then waits for the end of standard
+// input.
 constexpr const char* kKeeper = R"sh(
 bin=$1 port=$2
 read -r password
@@ -70,7 +70,8 @@ fs::path find_programs() {
         }
     }
     if (newest.empty()) {
-        throw std::runtime_error("PostgreSQL's server programs are not installed: run scripts/setup --for test");
+        throw std::runtime_error(
+            "PostgreSQL's server programs are not installed: run scripts/setup --for test");
     }
     return newest;
 }
@@ -91,7 +92,8 @@ int find_free_port() {
 std::string read_line(int fd) {
     std::string line;
     char c = 0;
-    while (::read(fd, &c, 1) == 1 && c != '\n') line += c;
+    while (::read(fd, &c, 1) == 1 && c != '\n')
+        line += c;
     return line;
 }
 
@@ -116,19 +118,22 @@ PostgresCluster::PostgresCluster() : password_(random_secret(16).reveal()), port
     const std::string port = std::to_string(port_);
     int to_keeper[2];
     int from_keeper[2];
-    if (::pipe2(to_keeper, O_CLOEXEC) != 0 || ::pipe2(from_keeper, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+    if (::pipe2(to_keeper, O_CLOEXEC) != 0 || ::pipe2(from_keeper, O_CLOEXEC) != 0)
+        throw std::runtime_error("pipe2 failed");
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, to_keeper[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, from_keeper[1], STDOUT_FILENO);
     const char* arguments[] = {"sh", "-c", kKeeper, "keeper", programs.c_str(), port.c_str(), nullptr};
-    const int error = ::posix_spawn(&keeper_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ);
+    const int error =
+        ::posix_spawn(&keeper_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ);
     posix_spawn_file_actions_destroy(&actions);
     ::close(to_keeper[0]);
     ::close(from_keeper[1]);
     pipe_ = to_keeper[1];
     const std::string line = password_ + "\n";
-    if (error != 0 || ::write(pipe_, line.data(), line.size()) < 0) throw std::runtime_error("the keeper of the PostgreSQL server could not be started");
+    if (error != 0 || ::write(pipe_, line.data(), line.size()) < 0)
+        throw std::runtime_error("the keeper of the PostgreSQL server could not be started");
     directory_ = read_line(from_keeper[0]);
     ::close(from_keeper[0]);
     wait_until_ready();
@@ -144,7 +149,8 @@ void PostgresCluster::wait_until_ready() const {
     const std::string target = url("postgres");
     while (PQping(target.c_str()) != PQPING_OK) {
         if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error("the private PostgreSQL server did not start:\n" + read_file(directory_ / "initdb.log") +
+            throw std::runtime_error("the private PostgreSQL server did not start:\n" +
+                                     read_file(directory_ / "initdb.log") +
                                      read_file(directory_ / "server.log"));
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -1,14 +1,13 @@
 #pragma once
 #include <filesystem>
 #include <string>
-
 #include <sys/types.h>
 
 namespace llmm::test {
 
-// A PostgreSQL server of this test program alone, made from the distribution's packages: own data directory, own port on
-// 127.0.0.1, own password. A small shell process keeps it: when this program ends, even killed, the keeper reads the end of
-// its pipe, stops the server and removes the directory.
+// A PostgreSQL server of this test program alone, made from the distribution's packages: own data directory,
+// own port on 127.0.0.1, own password. A small shell process keeps it: when this program ends, even killed,
+// the keeper reads the end of its pipe, stops the server and removes the directory.
 class PostgresCluster {
   public:
     // The one of this program; started by the first call. Throws std::runtime_error when it can't be.

@@ -14,13 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-SafePath path(std::string_view text) {
-    return SafePath::parse(text).value();
-}
+SafePath path(std::string_view text) { return SafePath::parse(text).value(); }
 
-void put(const fs::path& file, std::string_view content) {
-    std::ofstream(file) << content;
-}
+void put(const fs::path& file, std::string_view content) { std::ofstream(file) << content; }
 
 ErrorCode code_of(const auto& action) {
     try {

@@ -1,7 +1,12 @@
 #include "integrations/formats/byte_source.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
+
+#include <sys/stat.h>
+
+#include "base/fs/file.hpp"
 
 namespace llmm::formats {
 namespace {
@@ -29,6 +34,21 @@ std::size_t MemorySource::read(std::uint64_t offset, std::span<std::byte> buffer
     const std::size_t size = std::min<std::uint64_t>(buffer.size(), bytes_.size() - offset);
     std::memcpy(buffer.data(), bytes_.data() + offset, size);
     return size;
+}
+
+DescriptorSource DescriptorSource::whole_file(int fd) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) throw_errno("fstat", errno);
+    if (!S_ISREG(status.st_mode)) {
+        throw Error(ErrorCode::unsafe_file, Text{"a model must be a regular file", "模型必须是普通文件"});
+    }
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    return {fd, size, size};
+}
+
+std::size_t DescriptorSource::read(std::uint64_t offset, std::span<std::byte> buffer) const {
+    if (offset >= available_) return 0;
+    return read_at(fd_, buffer.first(std::min<std::uint64_t>(buffer.size(), available_ - offset)), offset);
 }
 
 ByteCursor::ByteCursor(const ByteSource& source, std::uint64_t limit)

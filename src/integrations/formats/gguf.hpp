@@ -53,6 +53,7 @@ struct GgufHeader {
     std::uint64_t required_size = 0;  // the file ends no earlier
     // Ids newer than this program; with any of them required_size is only a lower bound.
     std::vector<std::uint32_t> unknown_tensor_types;
+    friend bool operator==(const GgufHeader&, const GgufHeader&) = default;
 };
 
 // Reads the header of a GGUF file, version 2 or 3, from its beginning. Takes time and memory in proportion to the header

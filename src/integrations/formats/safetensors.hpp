@@ -29,6 +29,7 @@ struct SafetensorsHeader {
     std::vector<DtypeShare> dtypes;    // the one with the most parameters first
     std::uint64_t data_offset = 0;     // where tensor data begins
     std::uint64_t required_size = 0;   // the file has exactly so many bytes
+    friend bool operator==(const SafetensorsHeader&, const SafetensorsHeader&) = default;
 };
 
 // Reads the header of a .safetensors file from its beginning and checks that its tensors fill the file without a hole or an

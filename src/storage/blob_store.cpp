@@ -1,0 +1,133 @@
+#include "storage/blob_store.hpp"
+
+#include "base/error/error.hpp"
+#include "base/fs/file.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <fcntl.h>
+#include <optional>
+#include <span>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace llmm::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kReadBytes = 1024 * 1024;
+constexpr ::mode_t kBlobMode = 0444;
+
+// Nothing for a missing file, a link or a directory.
+std::optional<std::uint64_t> size_of_regular_file(const fs::path& path) {
+    struct ::stat info{};
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+    return static_cast<std::uint64_t>(info.st_size);
+}
+
+}  // namespace
+
+BlobStore::BlobStore(fs::path root)
+    : root_(std::move(root)), blobs_(root_ / "blobs" / "sha256"), models_(root_ / "models") {
+    make_directories(blobs_, 0700);
+    sync_directory(root_);
+    sync_directory(root_ / "blobs");
+}
+
+fs::path BlobStore::shard_of(const Sha256& digest) const {
+    return blobs_ / digest.hex().substr(0, 2);
+}
+fs::path BlobStore::path_of(const Sha256& digest) const {
+    return shard_of(digest) / digest.hex();
+}
+
+bool BlobStore::exists(const Sha256& digest) const {
+    return size_of_regular_file(path_of(digest)).has_value();
+}
+
+void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_t size) const {
+    const fs::path target = path_of(digest);
+    const UniqueFd fd = open_file(part, O_RDONLY | O_NOFOLLOW);
+    struct ::stat info{};
+    if (::fstat(fd.get(), &info) != 0) throw_errno("fstat " + part.string(), errno);
+    if (!S_ISREG(info.st_mode) || static_cast<std::uint64_t>(info.st_size) != size) {
+        throw Error(ErrorCode::digest_mismatch,
+                    {"the file does not have the expected size", "文件大小与预期不符"})
+            .with_log_note(fmt::format("{}: {} bytes instead of {}", part.string(), info.st_size, size));
+    }
+    make_directories(shard_of(digest), 0700);
+    sync_directory(blobs_);
+    if (::fchmod(fd.get(), kBlobMode) != 0) throw_errno("fchmod " + part.string(), errno);
+    sync_file(fd.get());  // the content before the name: never a name without its bytes
+    if (size_of_regular_file(target) == size) {
+        // It may be open and mapped by an engine, and is as good.
+        if (::unlink(part.c_str()) != 0) throw_errno("unlink " + part.string(), errno);
+    } else if (::rename(part.c_str(), target.c_str()) != 0) {
+        throw_errno("rename to " + target.string(), errno);
+    }
+    sync_directory(shard_of(digest));
+}
+
+bool BlobStore::verify(const Sha256& digest, const Progress& progress,
+                       const std::atomic<bool>& cancelled) const {
+    if (!exists(digest)) return false;
+    const UniqueFd fd = open_file(path_of(digest), O_RDONLY | O_NOFOLLOW);
+    ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    Sha256Stream stream;
+    std::vector<std::byte> buffer(kReadBytes);
+    std::uint64_t offset = 0;
+    for (;;) {
+        if (cancelled) fail(ErrorCode::cancelled, "the verification was cancelled", "校验已取消");
+        const std::size_t count = read_at(fd.get(), buffer, offset);
+        if (count == 0) break;
+        stream.update(std::span(buffer).first(count));
+        offset += count;
+        if (progress) progress(offset);
+    }
+    return stream.finish() == digest;
+}
+
+bool BlobStore::remove(const Sha256& digest) const {
+    const fs::path path = path_of(digest);
+    if (::unlink(path.c_str()) != 0) {
+        if (errno == ENOENT) return false;
+        throw_errno("unlink " + path.string(), errno);
+    }
+    sync_directory(shard_of(digest));
+    return true;
+}
+
+std::vector<BlobStore::Blob> BlobStore::list() const {
+    std::vector<Blob> blobs;
+    for (const fs::directory_entry& shard : fs::directory_iterator(blobs_)) {
+        if (!shard.is_directory() || shard.is_symlink()) continue;
+        for (const fs::directory_entry& file : fs::directory_iterator(shard)) {
+            const std::string name = file.path().filename();
+            const auto digest = Sha256::parse(name);
+            // Also the place must be right: what path_of() does not find is no blob.
+            if (!digest || file.path() != path_of(*digest)) continue;
+            // Nothing: no file, or one that another thread has just removed.
+            if (const auto size = size_of_regular_file(file.path())) blobs.push_back({*digest, *size});
+        }
+    }
+    return blobs;
+}
+
+void BlobStore::link(const SafePath& model_path, const Sha256& digest) const {
+    models_.make_parents(model_path);
+    models_.link_to(model_path, path_of(digest));
+}
+
+void BlobStore::unlink(const SafePath& model_path) const {
+    models_.remove(model_path);
+}
+
+fs::path BlobStore::model_path(const SafePath& model_path) const {
+    return models_.root() / model_path.str();
+}
+
+}  // namespace llmm::storage
