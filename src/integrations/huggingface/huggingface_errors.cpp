@@ -119,12 +119,8 @@ Error classify(const Asked& asked, const HttpResponse& response, TimePoint now) 
     if (code == "RepoNotFound") return repo_not_found(asked);
     switch (response.status) {
         case 400:
-<<<<<<< HEAD
-            return make(ErrorCode::malformed_request, {"the hub does not accept this request", "hub 不接受此请求"}, message);
-=======
-            return make(ErrorCode::bad_request, {"the hub does not accept this request", "hub 不接受此请求"},
+            return make(ErrorCode::malformed_request, {"the hub does not accept this request", "hub 不接受此请求"},
                         message);
->>>>>>> hf
         case 401:
             if (message == kBadToken || asked.subject.repo.empty()) return token_rejected(asked, message);
             return repo_not_found(asked);

@@ -118,7 +118,7 @@ const std::vector<Case>& cases() {
          R"({"error":"Invalid cursor"})",
          kNothing,
          false,
-         ErrorCode::bad_request,
+         ErrorCode::malformed_request,
          "the hub says: Invalid cursor"},
         {"a token without the right",
          403,
