@@ -37,7 +37,8 @@ def root(tmp_path_factory):
         (home / path).parent.mkdir(parents=True, exist_ok=True)
         (home / path).write_bytes(data)
     _write(root, "acme/gated", {"gated": "manual", "tokens": ["hf_friend"], "tags": ["license:mit"],
-                                "files": {"config.json": {"text": "{}"}, "m.gguf": {"base64": base64.b64encode(b"GGUF").decode()}}})
+                                "files": {"config.json": {"text": "{}"},
+                                          "m.gguf": {"base64": base64.b64encode(b"GGUF").decode()}}})
     _write(root, "acme/secret", {"private": True, "tokens": ["hf_friend"], "files": {"a.txt": {"text": "a"}}})
     _write(root, "acme/off", {"disabled": True, "files": {"a.txt": {"text": "a"}}})
     _write(root, "beta/twin", {"downloads": 70, "likes": 1, "trendingScore": 9, "createdAt": "2026-01-01T00:00:00.000Z",

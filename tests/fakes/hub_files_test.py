@@ -24,10 +24,12 @@ def test_regular_file_takes_a_relative_307_through_the_cache(hub, method):
     commit = hub.get(TINY).json()["sha"]
     location = answer.headers["Location"]
     assert answer.status == 307 and answer.headers["X-Repo-Commit"] == commit and "X-Linked-Size" not in answer.headers
-    assert location.startswith(f"/api/resolve-cache/models/acme/tiny/{commit}/config.json?%2Facme%2Ftiny%2Fresolve%2Fmain")
+    assert location.startswith(f"/api/resolve-cache/models/acme/tiny/{commit}/config.json?"
+                               "%2Facme%2Ftiny%2Fresolve%2Fmain%2Fconfig.json=&etag=%22")
     assert int(answer.headers["Content-Length"]) == len(f"Temporary Redirect. Redirecting to {location}")
     file = hub.get(location, method=method)
-    assert file.status == 200 and file.headers["ETag"] == f'"{git_sha1(CONFIG)}"' and file.headers["X-Repo-Commit"] == commit
+    assert file.status == 200 and file.headers["X-Repo-Commit"] == commit
+    assert file.headers["ETag"] == f'"{git_sha1(CONFIG)}"'
     assert file.headers["Accept-Ranges"] == "bytes" and file.headers["Content-Length"] == str(len(CONFIG))
     assert file.body == (CONFIG if method == "GET" else b"")
 
@@ -48,7 +50,8 @@ def test_regular_file_ranges(hub):
 
 def test_text_is_compressed_when_asked_for_and_then_range_is_ignored(hub):
     packed = cached(hub, "config.json", Accept_Encoding="gzip, br", Range="bytes=0-3")
-    assert packed.status == 200 and packed.headers["Content-Encoding"] == "gzip" and "Content-Length" not in packed.headers
+    assert packed.status == 200 and packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Length" not in packed.headers
     assert packed.headers["Transfer-Encoding"] == "chunked" and gzip.decompress(packed.body) == CONFIG
     assert "Content-Encoding" not in cached(hub, "blob.npy", Accept_Encoding="gzip").headers
     assert "Content-Encoding" not in cached(hub, "config.json", Accept_Encoding="gzip;q=0").headers
@@ -143,7 +146,8 @@ def check_error(answer, status: int, code: str | None, message: str, body: bytes
     assert answer.body == (body or json.dumps({"error": message}, separators=(",", ":")).encode())
 
 
-@pytest.mark.parametrize("path", ["/api/models/acme/{}", "/acme/{}/resolve/main/a.txt", "/api/models/acme/{}/tree/main"])
+@pytest.mark.parametrize("path", ["/api/models/acme/{}", "/acme/{}/resolve/main/a.txt",
+                                  "/api/models/acme/{}/tree/main"])
 @pytest.mark.parametrize("name", ["none", "secret"])
 def test_missing_and_private_look_alike(hub, path, name):
     anonymous = hub.get(path.format(name))
@@ -166,11 +170,11 @@ def test_bad_token(hub):
                                   "/api/models/acme/gated/auth-check", "/api/models/acme/gated/commits/main"])
 def test_gated(hub, path):
     anonymous = hub.get(path)
-    check_error(anonymous, 401, "GatedRepo", "Access to model acme/gated is restricted. You must have access to it and be "
-                "authenticated to access it. Please log in.")
+    check_error(anonymous, 401, "GatedRepo", "Access to model acme/gated is restricted. You must have access to it and "
+                "be authenticated to access it. Please log in.")
     stranger = hub.get(path, "hf_stranger")
-    check_error(stranger, 403, "GatedRepo", "Access to model acme/gated is restricted and you are not in the authorized list. "
-                "Visit https://huggingface.co/acme/gated to ask for access.")
+    check_error(stranger, 403, "GatedRepo", "Access to model acme/gated is restricted and you are not in the "
+                "authorized list. Visit https://huggingface.co/acme/gated to ask for access.")
     if "/resolve/" in path:
         assert anonymous.headers["X-Repo-Commit"] == hub.get("/api/models/acme/gated").json()["sha"]
     assert hub.get(path, "hf_friend").status in (200, 302, 307)
@@ -203,5 +207,6 @@ def test_disabled(hub):
 
 
 def test_unknown_page(hub):
-    for path in ("/api/nothing", "/nothing/at/all/x", f"{TINY}/nothing", f"{TINY}/xet-read-token/main"):
+    for path in ("/api/nothing", "/nothing/at/all/x", f"{TINY}/nothing", f"{TINY}/xet-read-token/main",
+                 f"{TINY}/tree", f"{TINY}/paths-info/main"):
         assert hub.get(path).status == 404

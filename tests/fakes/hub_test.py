@@ -97,8 +97,9 @@ def test_list_hides_private_repos_from_strangers(hub):
     assert "acme/secret" in ids(hub, "", "hf_friend")
 
 
-@pytest.mark.parametrize("key, first", [("downloads", "beta/twin"), ("likes", "acme/tiny"), ("trendingScore", "beta/twin"),
-                                        ("lastModified", "acme/tiny"), ("createdAt", "beta/twin")])
+@pytest.mark.parametrize("key, first", [("downloads", "beta/twin"), ("likes", "acme/tiny"),
+                                        ("trendingScore", "beta/twin"), ("lastModified", "acme/tiny"),
+                                        ("createdAt", "beta/twin")])
 def test_list_sorts(hub, key, first):
     down = ids(hub, f"sort={key}&direction=-1")
     assert down[0] == first and ids(hub, f"sort={key}") == down
@@ -149,7 +150,8 @@ def test_info(hub):
     assert (info["id"], info["author"], info["gated"], info["disabled"]) == ("acme/tiny", "acme", False, False)
     assert re.fullmatch("[0-9a-f]{24}", info["_id"]) and {"gguf", "license:mit"} <= set(info["tags"])
     assert {"rfilename": "weights/small.gguf"} in info["siblings"]
-    assert not any("repo.json" in entry["rfilename"] or ".revisions" in entry["rfilename"] for entry in info["siblings"])
+    names = [entry["rfilename"] for entry in info["siblings"]]
+    assert not any("repo.json" in name or ".revisions" in name for name in names)
     assert hub.get("/api/models/acme/off").json()["disabled"] is True
     assert hub.get("/api/models/acme/gated").json()["gated"] == "manual"
 
@@ -192,12 +194,14 @@ def test_tree(hub):
     below = [entry["path"] for entry in hub.get(f"{TINY}/tree/main/weights").json()]
     assert below == ["weights/deep", "weights/small.gguf"]
     expanded = hub.get(f"{TINY}/tree/main?expand=true").json()[0]
-    assert expanded["lastCommit"].keys() == {"id", "title", "date"} and expanded["securityFileStatus"]["status"] == "safe"
+    assert expanded["lastCommit"].keys() == {"id", "title", "date"}
+    assert expanded["securityFileStatus"]["status"] == "safe"
 
 
 def test_tree_hashes_are_gits(hub, root, tmp_path):
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+        command = ["git", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "-q")
     (tmp_path / "note.txt").write_bytes((root / "acme/tiny/weights/deep/note.txt").read_bytes())
@@ -233,9 +237,10 @@ def test_commits_whoami_tags_telemetry(hub):
 
 
 def test_renamed_repos_move_relatively_with_their_query(hub):
+    tree, file = "tree/main?recursive=true", "resolve/main/config.json?download=true"
     for old, new in (("/api/models/old/tiny?blobs=true", "/api/models/acme/tiny?blobs=true"),
-                     ("/api/models/old/tiny/tree/main?recursive=true", "/api/models/acme/tiny/tree/main?recursive=true"),
-                     ("/old/tiny/resolve/main/config.json?download=true", "/acme/tiny/resolve/main/config.json?download=true"),
+                     (f"/api/models/old/tiny/{tree}", f"/api/models/acme/tiny/{tree}"),
+                     (f"/old/tiny/{file}", f"/acme/tiny/{file}"),
                      ("/legacy/resolve/main/model.safetensors", "/beta/twin/resolve/main/model.safetensors"),
                      ("/api/models/legacy", "/api/models/beta/twin")):
         answer = hub.get(old)
@@ -246,7 +251,8 @@ def test_renamed_repos_move_relatively_with_their_query(hub):
 
 def test_every_hub_answer_tells_its_limit(hub):
     for path, bucket in ((TINY, "api"), (SMALL_PATH, "resolvers"), ("/acme/tiny/resolve/main/nope", "resolvers"),
-                         ("/api/models/acme/none", "api"), ("/api/resolve-cache/models/a/b/main/c", "resolvers"), ("/x", "pages")):
+                         ("/api/models/acme/none", "api"), ("/api/resolve-cache/models/a/b/main/c", "resolvers"),
+                         ("/x", "pages")):
         headers = hub.get(path).headers
         assert re.fullmatch(rf'"{bucket}";r=\d+;t=\d+', headers["RateLimit"])
         assert re.fullmatch(rf'"fixed window";"{bucket}";q=\d+;w=300', headers["RateLimit-Policy"])

@@ -57,8 +57,8 @@ def check_files(repo: Repo, caller: Caller, commit: str | None = None) -> None:
         return
     restricted = f"Access to model {repo.id} is restricted"
     if caller.token is None:
-        raise HubError(401, f"{restricted}. You must have access to it and be authenticated to access it. Please log in.",
-                       "GatedRepo", headers=headers)
+        raise HubError(401, f"{restricted}. You must have access to it and be authenticated to access it. "
+                       "Please log in.", "GatedRepo", headers=headers)
     raise HubError(403, f"{restricted} and you are not in the authorized list. "
                    f"Visit https://huggingface.co/{repo.id} to ask for access.", "GatedRepo", headers=headers)
 

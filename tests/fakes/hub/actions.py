@@ -225,4 +225,5 @@ def gzip_zeros(blocks: int) -> bytes:
         crc = zlib.crc32(zeros, crc)
     header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
     end = zlib.compressobj(9, wbits=-15).flush()
-    return header + packed * blocks + end + crc.to_bytes(4, "little") + (blocks * ZERO_BLOCK % 2**32).to_bytes(4, "little")
+    trailer = crc.to_bytes(4, "little") + (blocks * ZERO_BLOCK % 2**32).to_bytes(4, "little")
+    return header + packed * blocks + end + trailer

@@ -88,7 +88,8 @@ class Api:
         answer: dict[str, list] = {"branches": [], "converts": [], "tags": []}
         if request.flag("include_prs"):
             answer["pullRequests"] = []
-        groups = {"refs/heads/": "branches", "refs/convert/": "converts", "refs/tags/": "tags", "refs/pr/": "pullRequests"}
+        groups = {"refs/heads/": "branches", "refs/convert/": "converts", "refs/tags/": "tags",
+                  "refs/pr/": "pullRequests"}
         for ref, snapshot in repo.refs.items():
             prefix = next(prefix for prefix in groups if ref.startswith(prefix))
             if groups[prefix] in answer:

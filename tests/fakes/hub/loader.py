@@ -43,7 +43,8 @@ def add(catalogue: Catalogue, spec: dict, home: Path | None = None) -> Repo | No
     if "rename_to" in spec:
         catalogue.rename(kind, spec["id"], spec["rename_to"])
         return None
-    repo = Repo(kind, spec["id"], {key: spec[key] for key in FACTS & spec.keys()}, tokens=frozenset(spec.get("tokens", ())))
+    facts = {key: spec[key] for key in FACTS & spec.keys()}
+    repo = Repo(kind, spec["id"], facts, tokens=frozenset(spec.get("tokens", ())))
     date = repo.facts.setdefault("lastModified", DEFAULT_DATE)
     repo.facts.setdefault("createdAt", date)
 

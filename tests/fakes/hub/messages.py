@@ -82,7 +82,8 @@ def json_response(payload: object, status: int = 200, headers: dict[str, str] | 
 
 
 def text_response(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(status, {"Content-Type": "text/plain; charset=utf-8"} | (headers or {}), BytesContent(text.encode()))
+    headers = {"Content-Type": "text/plain; charset=utf-8"} | (headers or {})
+    return Response(status, headers, BytesContent(text.encode()))
 
 
 class HubError(Exception):

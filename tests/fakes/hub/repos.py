@@ -27,8 +27,8 @@ class File:
 
     @cached_property
     def xet_hash(self) -> str:
-        """Stands in for the Xet file hash (a Merkle tree over BLAKE3, which the standard library lacks): what matters to
-        a client is that it is 64 hex digits, stable, and not the SHA-256."""
+        """Stands in for the Xet file hash (a Merkle tree over BLAKE3, which the standard library lacks): what matters
+        to a client is that it is 64 hex digits, stable, and not the SHA-256."""
         return hashlib.sha256(f"xet:{self.sha256}".encode()).hexdigest()
 
     @cached_property

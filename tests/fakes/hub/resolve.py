@@ -13,8 +13,8 @@ from hub.repos import Catalogue, File, Repo, Snapshot
 from hub.settings import Settings
 from hub.signing import Signer
 
-EXPOSED = ("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,"
-           "X-Linked-Size,X-Linked-ETag,X-Xet-Hash")
+EXPOSED = ("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,"
+           "Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -40,7 +40,8 @@ class Broken(Exception):
 
 def send(sock: socket.socket, response: Response, transport: Transport, with_body: bool,
          progress: Callable[[int], None]) -> None:
-    """Writes head and body; `progress` hears of each step's body bytes. Raises Broken or OSError if the connection ended."""
+    """Writes head and body; `progress` hears of each step's body bytes. Raises Broken or OSError if the connection
+    ended."""
     if transport.latency:
         time.sleep(transport.latency)
     if transport.stop and transport.stop_at is None:
@@ -66,7 +67,8 @@ def _head(response: Response) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
-def _send_carefully(sock: socket.socket, response: Response, transport: Transport, progress: Callable[[int], None]) -> None:
+def _send_carefully(sock: socket.socket, response: Response, transport: Transport,
+                    progress: Callable[[int], None]) -> None:
     started, sent = time.monotonic(), 0
     step = CAREFUL_STEP
     if transport.rate:
