@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace llmm {
 
@@ -33,12 +34,14 @@ class UniqueFd {
 UniqueFd open_file(const std::filesystem::path& path, int flags, unsigned mode = 0600);  // O_CLOEXEC is added
 void write_all(int fd, std::span<const std::byte> data, std::uint64_t offset);           // pwrite until done
 std::size_t read_at(int fd, std::span<std::byte> buffer, std::uint64_t offset);          // less only at the end of file
+// EFBIG when the file has more bytes than that.
 std::string read_text_file(const std::filesystem::path& path, std::size_t max_bytes);
 void sync_file(int fd);
 void sync_directory(const std::filesystem::path& directory);
 // Temporary file beside it, fsync, rename, fsync of the directory: a reader sees the old or the new content, also
 // after a power cut.
 void write_file_durably(const std::filesystem::path& path, std::string_view content, unsigned mode = 0600);
+// As mkdir -p; the mode is that of each directory made.
 void make_directories(const std::filesystem::path& path, unsigned mode = 0700);
 
 struct DiskSpace {

@@ -1,17 +1,18 @@
 #pragma once
+#include <compare>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/fs/file.hpp"
 
 namespace llmm {
 
 // A relative path from outside (a hub's file listing) whose every component is harmless on every platform: no "..",
-// ".", empty component, backslash, colon, control character, NUL, leading or trailing space, trailing dot, Windows device
-// name, more than 255 bytes a component, 1024 in all or 32 components; valid UTF-8 only.
+// ".", empty component, backslash, colon, control character (C0, C1, the invisible and bidirectional ones of Unicode),
+// leading or trailing space, trailing dot, Windows device name, more than 255 bytes a component, 1024 in all or 32
+// components; valid UTF-8 only.
 class SafePath {
   public:
     static std::optional<SafePath> parse(std::string_view text);
@@ -28,7 +29,8 @@ class SafePath {
 };
 
 // The path guard: opens files below a root directory and can't be led out of it, by ".." or by a link placed on the way
-// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Blocking; any thread.
+// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS). Throws UNSAFE_FILE when a link is met, else as file.hpp does.
+// Blocking; any thread.
 class GuardedDirectory {
   public:
     explicit GuardedDirectory(std::filesystem::path root);  // made when missing, mode 0700
@@ -43,6 +45,8 @@ class GuardedDirectory {
     void remove(const SafePath& path) const;  // a missing file is fine; empty parents below the root go too
 
   private:
+    UniqueFd open_parent(const SafePath& path) const;
+
     std::filesystem::path root_;
     UniqueFd fd_;
 };

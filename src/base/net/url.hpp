@@ -1,5 +1,4 @@
 #pragma once
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,11 +7,12 @@
 namespace llmm {
 
 // An absolute http or https URL, parsed once by the library that will also connect (libcurl), so that no second
-// reading of the same text can disagree. Never holds user info or a fragment.
+// reading of the same text can disagree. Never holds user info; a fragment is cut off. In normal form: dot
+// segments, the scheme's own port and an empty query are gone.
 class Url {
   public:
-    // nullopt: not absolute, another scheme, user info, control characters or spaces, an IPv4 address in octal, hex or
-    // short form, a bad port, longer than 8 KiB.
+    // nullopt: not absolute, another scheme, user info, anything but visible ASCII, a backslash, an IPv4 address in octal,
+    // hex or short form, a host with escapes, empty labels or a zone, a bad port, longer than 8 KiB.
     static std::optional<Url> parse(std::string_view text);
 
     const std::string& str() const { return text_; }
@@ -27,8 +27,9 @@ class Url {
     // What a Location header means when seen at this URL; nullopt as for parse().
     std::optional<Url> resolve(std::string_view location) const;
     // The same URL with a path appended: each segment is percent-encoded, "/" between segments is kept.
+    // URL_FORBIDDEN for a segment "." or ".." and for a result beyond the limit of parse().
     Url with_path(std::string_view unencoded_path) const;
-    // With the parameter added to the query, percent-encoded.
+    // With the parameter added to the query, percent-encoded; URL_FORBIDDEN beyond the limit of parse().
     Url with_query(std::string_view name, std::string_view value) const;
     // Scheme, host and path only: signed query strings don't belong in logs.
     std::string for_log() const;
