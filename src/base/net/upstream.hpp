@@ -36,8 +36,8 @@ struct UpstreamRequest {
     std::chrono::milliseconds read_timeout{60'000};  // between two pieces of the body
 };
 
-// A response whose body is read piece by piece. Destroying it early closes the connection, which is how an engine learns
-// that nobody waits any more.
+// A response whose body is read piece by piece, by the strand that sent the request. Destroying it early, or cancelling who
+// reads it, closes the connection, which is how an engine learns that nobody waits any more.
 class UpstreamResponse {
   public:
     struct Impl;
@@ -59,7 +59,8 @@ class UpstreamResponse {
 
 // Talks HTTP/1.1 to engines on unix sockets and loopback ports (Boost.Beast on the event loop, TCP_NODELAY). Keeps idle
 // connections; when a kept one turns out to be closed before any byte of the answer, the request is sent once more on a new
-// one. Used from the event loop only.
+// one. Headers that belong to one connection (Host, Connection, Content-Length …) are not taken over from the request.
+// Requests may come from several strands.
 class Upstream {
   public:
     explicit Upstream(Endpoint endpoint);
@@ -67,13 +68,14 @@ class Upstream {
     Upstream(Upstream&&) noexcept;
     Upstream& operator=(Upstream&&) noexcept;
 
-    // Throws HttpError. Cancelling closes the connection at once.
+    // Resumes when the head of the response is there. Throws HttpError. Cancelling closes the connection at once.
     Task<UpstreamResponse> send(UpstreamRequest request);
     const Endpoint& endpoint() const;
 
   private:
+    friend class UpstreamResponse;
     struct Impl;
-    std::shared_ptr<Impl> impl_;  // shared with responses that give their connection back
+    std::shared_ptr<Impl> impl_;  // responses give their connection back to it
 };
 
 }  // namespace llmm

@@ -1,0 +1,353 @@
+#include "base/net/upstream.hpp"
+
+#include <sys/socket.h>
+
+#include <mutex>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "base/async/signal.hpp"
+#include "base/net/upstream_parser.hpp"
+
+namespace llmm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Socket = asio::generic::stream_protocol::socket;
+using boost::system::error_code;
+
+constexpr std::size_t kMaxIdle = 8;
+constexpr std::size_t kReadSize = 16 * 1024;
+// Between two tries to connect to a unix socket whose queue is full.
+constexpr std::chrono::milliseconds kQueueFullPause{5};
+
+asio::generic::stream_protocol::endpoint address_of(const Endpoint& endpoint) {
+    if (const auto* local = std::get_if<UnixEndpoint>(&endpoint)) {
+        try {
+            return asio::local::stream_protocol::endpoint(local->path);
+        } catch (const boost::system::system_error&) {
+            throw HttpError(HttpFailure::connect, "the path of the socket is too long");
+        }
+    }
+    const auto& tcp = std::get<TcpEndpoint>(endpoint);
+    error_code bad_address;
+    const auto address = asio::ip::make_address(tcp.address, bad_address);
+    if (bad_address) throw HttpError(HttpFailure::resolve, "not a numeric address: " + tcp.address);
+    return asio::ip::tcp::endpoint(address, tcp.port);
+}
+
+struct Connection {
+    explicit Connection(const asio::any_io_executor& executor) : socket(executor) {}
+
+    // An idle connection has nothing to say: a byte or an end means that it can't be used.
+    bool is_usable() {
+        char byte = 0;
+        return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+               (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    void close() {
+        error_code ignored;
+        socket.close(ignored);
+    }
+
+    Socket socket;
+    boost::beast::flat_buffer buffer;
+};
+
+// Closes a connection when its deadline passes. Runs on the executor of the coroutine that uses the connection. Moving the
+// deadline later, which happens with every piece of a body, costs no timer operation.
+class Watchdog : public std::enable_shared_from_this<Watchdog> {
+  public:
+    Watchdog(const asio::any_io_executor& executor, Connection& connection)
+        : timer_(executor, Clock::time_point::max()), connection_(&connection) {}
+
+    void start() {
+        timer_.async_wait([self = shared_from_this()](error_code) {
+            if (!self->connection_) return;
+            if (self->deadline_ <= Clock::now()) {
+                self->expired_ = true;
+                self->connection_->close();
+                return;
+            }
+            self->timer_.expires_at(self->deadline_);
+            self->start();
+        });
+    }
+    void arm(std::chrono::milliseconds limit) {
+        deadline_ = Clock::now() + limit;
+        if (timer_.expiry() > deadline_) timer_.cancel();  // which lets it look at the deadline
+    }
+    void disarm() { deadline_ = Clock::time_point::max(); }
+    void end() {
+        connection_ = nullptr;
+        timer_.cancel();
+    }
+    bool expired() const { return expired_; }
+
+  private:
+    asio::steady_timer timer_;
+    Connection* connection_;
+    Clock::time_point deadline_ = Clock::time_point::max();
+    bool expired_ = false;
+};
+
+bool is_text(std::string_view text) {
+    return std::ranges::none_of(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+bool is_token(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos || (c >= '0' && c <= '9') ||
+               (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    });
+}
+
+// What belongs to one connection and must not be copied from another.
+bool is_framing(std::string_view name) {
+    constexpr std::string_view kNames[] = {"Host",    "Connection", "Keep-Alive",        "Proxy-Connection", "TE", "Trailer",
+                                           "Upgrade", "Expect",     "Transfer-Encoding", "Content-Length"};
+    return std::ranges::any_of(kNames, [&](std::string_view other) { return boost::beast::iequals(name, other); });
+}
+
+std::string head_of(const UpstreamRequest& request) {
+    const bool target_ok = request.target.starts_with('/') && is_text(request.target) &&
+                           request.target.find(' ') == std::string::npos;
+    if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
+    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, request.target);
+    for (const HttpHeader& header : request.headers) {
+        if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
+        if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
+    }
+    const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
+    if (has_body) head += fmt::format("Content-Length: {}\r\n", request.body.size());
+    return head + "\r\n";
+}
+
+}  // namespace
+
+struct Upstream::Impl {
+    explicit Impl(Endpoint where) : endpoint(std::move(where)) {}
+
+    // Requests of several strands share the idle connections, hence the lock.
+    std::unique_ptr<Connection> take_idle() {
+        const std::lock_guard lock(mutex);
+        while (!idle.empty()) {
+            auto connection = std::move(idle.back());
+            idle.pop_back();
+            if (connection->is_usable()) return connection;
+        }
+        return nullptr;
+    }
+    void give_back(std::unique_ptr<Connection> connection) {
+        const std::lock_guard lock(mutex);
+        if (idle.size() < kMaxIdle) idle.push_back(std::move(connection));
+    }
+
+    const Endpoint endpoint;
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Connection>> idle;
+};
+
+// One request and its response on one connection, which it owns until the response has ended.
+struct UpstreamResponse::Impl {
+    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home, std::unique_ptr<Connection> used,
+         const UpstreamRequest& request)
+        : pool(std::move(home)),
+          connection(std::move(used)),
+          watchdog(std::make_shared<Watchdog>(executor, *connection)),
+          read_timeout(request.read_timeout),
+          is_head(request.method == "HEAD"),
+          parser(std::in_place, is_head) {
+        watchdog->start();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() { close(); }
+
+    void close() {
+        watchdog->end();
+        connection.reset();
+    }
+
+    // The end of the response was read. Bytes behind it would be taken for the next answer.
+    void release() {
+        watchdog->end();
+        const auto home = pool.lock();
+        if (home && parser->keep_alive() && connection->buffer.size() == 0) home->give_back(std::move(connection));
+        connection.reset();
+    }
+
+    [[noreturn]] void fail(HttpFailure on_timeout, const error_code& error, const char* what) {
+        const bool expired = watchdog->expired();
+        close();
+        if (expired) throw HttpError(on_timeout, std::string(what) + ": timed out");
+        if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+        throw HttpError(HttpFailure::broken, fmt::format("{}: {}", what, error.message()));
+    }
+
+    Task<> connect(const Endpoint& endpoint) {
+        const auto address = address_of(endpoint);
+        for (;;) {
+            error_code error;
+            co_await connection->socket.async_connect(address, asio::redirect_error(asio::use_awaitable, error));
+            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
+            if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+            if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
+            // A unix socket whose queue is full refuses with EAGAIN, which asio takes for "in progress" and then for success.
+            connection->socket.remote_endpoint(error);
+            if (error != asio::error::not_connected) break;
+            connection->close();
+            co_await sleep_for(kQueueFullPause);
+            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
+        }
+        if (std::holds_alternative<TcpEndpoint>(endpoint)) {
+            connection->socket.set_option(asio::ip::tcp::no_delay(true));
+        }
+    }
+
+    // A failure to write is not reported: an engine may answer without having read everything, and if it does not, the
+    // following read fails.
+    Task<> write(const std::string& head, const std::string& body) {
+        error_code error;
+        const std::array buffers{asio::buffer(head), asio::buffer(body)};
+        co_await asio::async_write(connection->socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
+    }
+
+    // Reads once and parses. False when the connection ended or broke before the first byte of a response.
+    Task<bool> read_more(HttpFailure on_timeout) {
+        auto& buffer = connection->buffer;
+        error_code error;
+        const std::size_t count = co_await connection->socket.async_read_some(
+            buffer.prepare(kReadSize), asio::redirect_error(asio::use_awaitable, error));
+        buffer.commit(count);
+        if (watchdog->expired()) fail(on_timeout, error, "read");
+        heard_something |= count > 0;
+        if (error && error != asio::error::operation_aborted && !heard_something) co_return false;
+        error_code bad_syntax;
+        if (error == asio::error::eof) {
+            parser->put_eof(bad_syntax);
+            if (bad_syntax) fail(on_timeout, error, "the connection was closed before the end of the response");
+        } else if (error) {
+            fail(on_timeout, error, "read");
+        } else {
+            parse();
+        }
+        co_return true;
+    }
+
+    void parse() {
+        auto& buffer = connection->buffer;
+        error_code error;
+        while (buffer.size() > 0 && !parser->is_done()) {
+            const std::size_t used = parser->put(buffer.data(), error);
+            buffer.consume(used);
+            if (error == boost::beast::http::error::need_more) {
+                if (used == 0) return;
+                error = {};
+                continue;
+            }
+            if (error) {
+                close();
+                throw HttpError(HttpFailure::protocol, "bad response: " + error.message());
+            }
+        }
+    }
+
+    // False: see read_more.
+    Task<bool> read_head() {
+        for (;;) {
+            while (!parser->is_header_done()) {
+                if (!co_await read_more(HttpFailure::timeout)) co_return false;
+            }
+            // 1xx only announces the response; nobody here asks for a change of protocol (101).
+            if (parser->status() >= 200) co_return true;
+            parser.emplace(is_head);
+            parse();
+        }
+    }
+
+    std::weak_ptr<Upstream::Impl> pool;
+    std::unique_ptr<Connection> connection;  // empty once the response has ended
+    std::shared_ptr<Watchdog> watchdog;
+    std::chrono::milliseconds read_timeout;
+    bool is_head;
+    bool heard_something = false;
+    std::optional<UpstreamParser> parser;
+};
+
+UpstreamResponse::UpstreamResponse(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+UpstreamResponse::UpstreamResponse(UpstreamResponse&&) noexcept = default;
+UpstreamResponse& UpstreamResponse::operator=(UpstreamResponse&&) noexcept = default;
+UpstreamResponse::~UpstreamResponse() = default;
+
+int UpstreamResponse::status() const { return impl_->parser->status(); }
+const HttpHeaders& UpstreamResponse::headers() const { return impl_->parser->headers(); }
+
+Task<std::optional<std::string>> UpstreamResponse::read_some() {
+    Impl& impl = *impl_;
+    impl.watchdog->arm(impl.read_timeout);
+    while (!impl.parser->has_piece() && !impl.parser->is_done()) {
+        if (!impl.connection) throw HttpError(HttpFailure::broken, "the response failed before");
+        co_await impl.read_more(HttpFailure::stalled);
+    }
+    impl.watchdog->disarm();
+    if (impl.parser->is_done() && impl.connection) impl.release();
+    if (!impl.parser->has_piece()) co_return std::nullopt;
+    co_return impl.parser->take_piece();
+}
+
+Task<std::string> UpstreamResponse::read_all(std::size_t max_bytes) {
+    std::string body;
+    while (auto piece = co_await read_some()) {
+        if (piece->size() > max_bytes - body.size()) {
+            impl_->close();
+            throw HttpError(HttpFailure::too_large, fmt::format("the response has more than {} bytes", max_bytes));
+        }
+        body += *piece;
+    }
+    co_return body;
+}
+
+Upstream::Upstream(Endpoint endpoint) : impl_(std::make_shared<Impl>(std::move(endpoint))) {}
+Upstream::~Upstream() = default;
+Upstream::Upstream(Upstream&&) noexcept = default;
+Upstream& Upstream::operator=(Upstream&&) noexcept = default;
+
+const Endpoint& Upstream::endpoint() const { return impl_->endpoint; }
+
+Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
+    const auto pool = impl_;
+    const auto executor = co_await asio::this_coro::executor;
+    const std::string head = head_of(request);
+    auto kept = pool->take_idle();
+    for (;;) {
+        const bool is_kept = kept != nullptr;
+        auto connection = is_kept ? std::move(kept) : std::make_unique<Connection>(executor);
+        auto exchange = std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
+        if (!is_kept) {
+            exchange->watchdog->arm(request.connect_timeout);
+            co_await exchange->connect(pool->endpoint);
+        }
+        exchange->watchdog->arm(request.head_timeout);
+        co_await exchange->write(head, request.body);
+        if (co_await exchange->read_head()) {
+            exchange->watchdog->disarm();
+            co_return UpstreamResponse(std::move(exchange));
+        }
+        if (!is_kept) throw HttpError(HttpFailure::broken, "the connection was closed without an answer");
+    }
+}
+
+}  // namespace llmm
