@@ -1,7 +1,8 @@
 -- Ids are UUIDv7 text, times are UTC epoch milliseconds, JSON is text: one file serves SQLite and PostgreSQL.
+-- NOT NULL beside PRIMARY KEY: SQLite lets NULL into a text key otherwise.
 
 CREATE TABLE models (
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL PRIMARY KEY,
     ref             TEXT NOT NULL UNIQUE,
     name            TEXT NOT NULL,
     description     TEXT NOT NULL DEFAULT '',
@@ -26,7 +27,7 @@ CREATE INDEX models_by_size ON models (size_bytes, id);
 CREATE INDEX models_by_status ON models (status, created_at, id);
 
 CREATE TABLE blobs (
-    sha256          TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+    sha256          TEXT NOT NULL PRIMARY KEY CHECK (length(sha256) = 64),
     size            BIGINT NOT NULL CHECK (size >= 0),
     verified_at     BIGINT,
     created_at      BIGINT NOT NULL
@@ -43,7 +44,7 @@ CREATE TABLE model_files (
 CREATE INDEX model_files_by_blob ON model_files (sha256);
 
 CREATE TABLE download_tasks (
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL PRIMARY KEY,
     model_id        TEXT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
     task_id         TEXT,
     ref             TEXT NOT NULL,
@@ -68,7 +69,7 @@ CREATE INDEX download_tasks_by_status ON download_tasks (status, created_at, id)
 CREATE INDEX download_tasks_by_model ON download_tasks (model_id, created_at);
 
 CREATE TABLE deployments (
-    id                   TEXT PRIMARY KEY,
+    id                   TEXT NOT NULL PRIMARY KEY,
     model_id             TEXT NOT NULL REFERENCES models (id),
     name                 TEXT NOT NULL UNIQUE,
     engine               TEXT NOT NULL,
@@ -92,7 +93,7 @@ CREATE INDEX deployments_by_status ON deployments (status, created_at, id);
 CREATE INDEX deployments_by_model ON deployments (model_id);
 
 CREATE TABLE deployment_instances (
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL PRIMARY KEY,
     deployment_id   TEXT NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
     state           TEXT NOT NULL CHECK (state IN ('starting', 'ready', 'stopping')),
     pid             BIGINT,
@@ -105,7 +106,7 @@ CREATE TABLE deployment_instances (
 CREATE INDEX deployment_instances_by_deployment ON deployment_instances (deployment_id);
 
 CREATE TABLE chat_sessions (
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL PRIMARY KEY,
     deployment_id   TEXT REFERENCES deployments (id) ON DELETE SET NULL,
     name            TEXT NOT NULL DEFAULT '',
     config          TEXT NOT NULL DEFAULT '{}',
@@ -113,11 +114,12 @@ CREATE TABLE chat_sessions (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
+CREATE INDEX chat_sessions_by_deployment ON chat_sessions (deployment_id);
 CREATE INDEX chat_sessions_by_update ON chat_sessions (updated_at, id);
 CREATE INDEX chat_sessions_by_creation ON chat_sessions (created_at, id);
 
 CREATE TABLE chat_messages (
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL PRIMARY KEY,
     session_id      TEXT NOT NULL REFERENCES chat_sessions (id) ON DELETE CASCADE,
     parent_id       TEXT REFERENCES chat_messages (id) ON DELETE CASCADE,
     role            TEXT NOT NULL CHECK (role IN ('system', 'user', 'assistant')),
@@ -132,7 +134,7 @@ CREATE INDEX chat_messages_by_parent ON chat_messages (parent_id);
 CREATE INDEX chat_messages_by_status ON chat_messages (status, id);
 
 CREATE TABLE tasks (
-    id               TEXT PRIMARY KEY,
+    id               TEXT NOT NULL PRIMARY KEY,
     kind             TEXT NOT NULL,
     subject          TEXT,
     payload          TEXT NOT NULL DEFAULT '{}',

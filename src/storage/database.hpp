@@ -1,0 +1,81 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+#include "base/error/error.hpp"
+#include "storage/session.hpp"
+
+namespace llmm::storage {
+
+struct DatabaseOptions {
+    DatabaseUrl url;
+    // Connections, each with its thread: all of them on PostgreSQL; the readers beside the one writer on SQLite.
+    std::size_t pool_size = 4;
+};
+
+// The database behind co_await. Any thread may call; the caller is resumed on its own executor. Expects a migrated database
+// (see migrator.hpp). The destructor waits for what was started.
+class Database {
+  public:
+    using Options = DatabaseOptions;
+
+    explicit Database(Options options);  // blocks; throws when the database can't be opened
+    ~Database();
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+
+    Dialect dialect() const;
+
+    // Runs fn(Session&) outside a transaction: each statement sees its own snapshot. fn only reads, and may run twice when
+    // the connection was lost.
+    template <class F>
+    Task<std::invoke_result_t<F&, Session&>> read(F fn) {
+        return on(readers_pool(), &Database::run_read, std::move(fn));
+    }
+
+    // Runs fn(Session&) in one transaction, committed when fn returns and rolled back when it throws. On SQLite writes run
+    // one after another; on PostgreSQL they run side by side at READ COMMITTED: say what must still hold in the WHERE of an
+    // UPDATE, or lock first with SELECT … FOR UPDATE. fn has no effects outside the database, for it runs again after a
+    // deadlock.
+    template <class F>
+    Task<std::invoke_result_t<F&, Session&>> write(F fn) {
+        return on(writers_pool(), &Database::run_write, std::move(fn));
+    }
+
+  private:
+    using Work = std::function<void(Session&)>;
+
+    template <class F>
+    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&), F fn) {
+        using Result = std::invoke_result_t<F&, Session&>;
+        return pool.run([this, run, fn = std::move(fn)]() mutable -> Result {
+            if constexpr (std::is_void_v<Result>) {
+                (this->*run)([&fn](Session& session) { fn(session); });
+            } else {
+                std::optional<Result> result;
+                (this->*run)([&](Session& session) { result.emplace(fn(session)); });
+                return std::move(*result);
+            }
+        });
+    }
+
+    BlockingPool& readers_pool();
+    BlockingPool& writers_pool();
+    void run_read(const Work& work);
+    void run_write(const Work& work);
+
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// What the database refused, also after write() has let the Error out. Both have the code CONFLICT.
+bool is_unique_violation(const Error& error);
+bool is_foreign_key_violation(const Error& error);
+
+}  // namespace llmm::storage
