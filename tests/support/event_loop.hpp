@@ -1,4 +1,6 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <chrono>
 #include <exception>
 #include <optional>
@@ -6,8 +8,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-
-#include "base/async/task.hpp"
 
 namespace llmm::test {
 
@@ -17,8 +17,8 @@ class EventLoop {
     asio::io_context& context() { return context_; }
     asio::any_io_executor executor() { return context_.get_executor(); }
 
-    // Runs the loop until the coroutine has ended; its result or exception is the caller's. Throws std::runtime_error
-    // when it takes longer than any test should.
+    // Runs the loop until the coroutine has ended; its result or exception is the caller's. Throws
+    // std::runtime_error when it takes longer than any test should.
     template <class T>
     T run(Task<T> task, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
         std::exception_ptr error;
@@ -50,7 +50,8 @@ class EventLoop {
         const auto deadline = std::chrono::steady_clock::now() + limit;
         context_.restart();
         while (!ended) {
-            if (context_.run_one_until(deadline) == 0) throw std::runtime_error("the coroutine of this test does not end");
+            if (context_.run_one_until(deadline) == 0)
+                throw std::runtime_error("the coroutine of this test does not end");
         }
     }
 

@@ -123,7 +123,7 @@ std::optional<bool> ObjectReader::boolean(std::string_view name) {
     return value->get_bool();
 }
 
-std::optional<std::string> ObjectReader::choice(std::string_view name, std::initializer_list<std::string_view> allowed) {
+std::optional<std::string> ObjectReader::choice(std::string_view name, std::span<const std::string_view> allowed) {
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     const json::string* text = value->if_string();

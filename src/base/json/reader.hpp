@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,7 +54,10 @@ class ObjectReader {
     std::optional<std::int64_t> integer(std::string_view name, IntegerBounds bounds);
     std::optional<double> number(std::string_view name, NumberBounds bounds);
     std::optional<bool> boolean(std::string_view name);
-    std::optional<std::string> choice(std::string_view name, std::initializer_list<std::string_view> allowed);
+    std::optional<std::string> choice(std::string_view name, std::span<const std::string_view> allowed);
+    std::optional<std::string> choice(std::string_view name, std::initializer_list<std::string_view> allowed) {
+        return choice(name, std::span(allowed.begin(), allowed.size()));
+    }
     std::optional<std::vector<std::string>> strings(std::string_view name, ListBounds bounds);
     // The nested object for a reader of its own (see absorb), or nullptr when absent.
     const boost::json::value* object(std::string_view name);

@@ -1,11 +1,10 @@
-#include <sys/un.h>
+#include "base/net/upstream.hpp"
 
 #include <charconv>
+#include <sys/un.h>
 
 #include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
-
-#include "base/net/upstream.hpp"
 
 namespace llmm {
 namespace {

@@ -1,8 +1,10 @@
 #include "base/net/upstream.hpp"
 
-#include <sys/socket.h>
+#include "base/async/signal.hpp"
+#include "base/net/upstream_parser.hpp"
 
 #include <mutex>
+#include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -16,9 +18,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/system/system_error.hpp>
-
-#include "base/async/signal.hpp"
-#include "base/net/upstream_parser.hpp"
 
 namespace llmm {
 namespace {
@@ -65,8 +64,8 @@ struct Connection {
     boost::beast::flat_buffer buffer;
 };
 
-// Closes a connection when its deadline passes. Runs on the executor of the coroutine that uses the connection. Moving the
-// deadline later, which happens with every piece of a body, costs no timer operation.
+// Closes a connection when its deadline passes. Runs on the executor of the coroutine that uses the
+// connection. Moving the deadline later, which happens with every piece of a body, costs no timer operation.
 class Watchdog : public std::enable_shared_from_this<Watchdog> {
   public:
     Watchdog(const asio::any_io_executor& executor, Connection& connection)
@@ -108,25 +107,29 @@ bool is_text(std::string_view text) {
 
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos || (c >= '0' && c <= '9') ||
-               (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos ||
+               (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     });
 }
 
 // What belongs to one connection and must not be copied from another.
 bool is_framing(std::string_view name) {
-    constexpr std::string_view kNames[] = {"Host",    "Connection", "Keep-Alive",        "Proxy-Connection", "TE", "Trailer",
-                                           "Upgrade", "Expect",     "Transfer-Encoding", "Content-Length"};
-    return std::ranges::any_of(kNames, [&](std::string_view other) { return boost::beast::iequals(name, other); });
+    constexpr std::string_view kNames[] = {
+        "Host",    "Connection", "Keep-Alive", "Proxy-Connection",  "TE",
+        "Trailer", "Upgrade",    "Expect",     "Transfer-Encoding", "Content-Length"};
+    return std::ranges::any_of(kNames,
+                               [&](std::string_view other) { return boost::beast::iequals(name, other); });
 }
 
 std::string head_of(const UpstreamRequest& request) {
     const bool target_ok = request.target.starts_with('/') && is_text(request.target) &&
                            request.target.find(' ') == std::string::npos;
-    if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
+    if (!is_token(request.method) || !target_ok)
+        throw HttpError(HttpFailure::protocol, "bad method or target");
     std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, request.target);
     for (const HttpHeader& header : request.headers) {
-        if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
+        if (!is_token(header.name) || !is_text(header.value))
+            throw HttpError(HttpFailure::protocol, "bad header");
         if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
@@ -161,8 +164,8 @@ struct Upstream::Impl {
 
 // One request and its response on one connection, which it owns until the response has ended.
 struct UpstreamResponse::Impl {
-    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home, std::unique_ptr<Connection> used,
-         const UpstreamRequest& request)
+    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home,
+         std::unique_ptr<Connection> used, const UpstreamRequest& request)
         : pool(std::move(home)),
           connection(std::move(used)),
           watchdog(std::make_shared<Watchdog>(executor, *connection)),
@@ -184,7 +187,8 @@ struct UpstreamResponse::Impl {
     void release() {
         watchdog->end();
         const auto home = pool.lock();
-        if (home && parser->keep_alive() && connection->buffer.size() == 0) home->give_back(std::move(connection));
+        if (home && parser->keep_alive() && connection->buffer.size() == 0)
+            home->give_back(std::move(connection));
         connection.reset();
     }
 
@@ -200,28 +204,32 @@ struct UpstreamResponse::Impl {
         const auto address = address_of(endpoint);
         for (;;) {
             error_code error;
-            co_await connection->socket.async_connect(address, asio::redirect_error(asio::use_awaitable, error));
+            co_await connection->socket.async_connect(address,
+                                                      asio::redirect_error(asio::use_awaitable, error));
             if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
             if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
             if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
-            // A unix socket whose queue is full refuses with EAGAIN, which asio takes for "in progress" and then for success.
+            // A unix socket whose queue is full refuses with EAGAIN, which asio takes for "in progress" and
+            // then for success.
             connection->socket.remote_endpoint(error);
             if (error != asio::error::not_connected) break;
             connection->close();
             co_await sleep_for(kQueueFullPause);
-            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
+            if (watchdog->expired())
+                throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
         }
         if (std::holds_alternative<TcpEndpoint>(endpoint)) {
             connection->socket.set_option(asio::ip::tcp::no_delay(true));
         }
     }
 
-    // A failure to write is not reported: an engine may answer without having read everything, and if it does not, the
-    // following read fails.
+    // A failure to write is not reported: an engine may answer without having read everything, and if it does
+    // not, the following read fails.
     Task<> write(const std::string& head, const std::string& body) {
         error_code error;
         const std::array buffers{asio::buffer(head), asio::buffer(body)};
-        co_await asio::async_write(connection->socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        co_await asio::async_write(connection->socket, buffers,
+                                   asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
     }
 
@@ -238,7 +246,8 @@ struct UpstreamResponse::Impl {
         error_code bad_syntax;
         if (error == asio::error::eof) {
             parser->put_eof(bad_syntax);
-            if (bad_syntax) fail(on_timeout, error, "the connection was closed before the end of the response");
+            if (bad_syntax)
+                fail(on_timeout, error, "the connection was closed before the end of the response");
         } else if (error) {
             fail(on_timeout, error, "read");
         } else {
@@ -292,8 +301,12 @@ UpstreamResponse::UpstreamResponse(UpstreamResponse&&) noexcept = default;
 UpstreamResponse& UpstreamResponse::operator=(UpstreamResponse&&) noexcept = default;
 UpstreamResponse::~UpstreamResponse() = default;
 
-int UpstreamResponse::status() const { return impl_->parser->status(); }
-const HttpHeaders& UpstreamResponse::headers() const { return impl_->parser->headers(); }
+int UpstreamResponse::status() const {
+    return impl_->parser->status();
+}
+const HttpHeaders& UpstreamResponse::headers() const {
+    return impl_->parser->headers();
+}
 
 Task<std::optional<std::string>> UpstreamResponse::read_some() {
     Impl& impl = *impl_;
@@ -313,7 +326,8 @@ Task<std::string> UpstreamResponse::read_all(std::size_t max_bytes) {
     while (auto piece = co_await read_some()) {
         if (piece->size() > max_bytes - body.size()) {
             impl_->close();
-            throw HttpError(HttpFailure::too_large, fmt::format("the response has more than {} bytes", max_bytes));
+            throw HttpError(HttpFailure::too_large,
+                            fmt::format("the response has more than {} bytes", max_bytes));
         }
         body += *piece;
     }
@@ -325,7 +339,9 @@ Upstream::~Upstream() = default;
 Upstream::Upstream(Upstream&&) noexcept = default;
 Upstream& Upstream::operator=(Upstream&&) noexcept = default;
 
-const Endpoint& Upstream::endpoint() const { return impl_->endpoint; }
+const Endpoint& Upstream::endpoint() const {
+    return impl_->endpoint;
+}
 
 Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     const auto pool = impl_;
@@ -335,7 +351,8 @@ Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     for (;;) {
         const bool is_kept = kept != nullptr;
         auto connection = is_kept ? std::move(kept) : std::make_unique<Connection>(executor);
-        auto exchange = std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
+        auto exchange =
+            std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
         if (!is_kept) {
             exchange->watchdog->arm(request.connect_timeout);
             co_await exchange->connect(pool->endpoint);

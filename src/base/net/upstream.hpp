@@ -1,4 +1,7 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "base/net/http_client.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -6,9 +9,6 @@
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "base/async/task.hpp"
-#include "base/net/http_client.hpp"
 
 namespace llmm {
 
@@ -36,8 +36,8 @@ struct UpstreamRequest {
     std::chrono::milliseconds read_timeout{60'000};  // between two pieces of the body
 };
 
-// A response whose body is read piece by piece, by the strand that sent the request. Destroying it early, or cancelling who
-// reads it, closes the connection, which is how an engine learns that nobody waits any more.
+// A response whose body is read piece by piece, by the strand that sent the request. Destroying it early, or
+// cancelling who reads it, closes the connection, which is how an engine learns that nobody waits any more.
 class UpstreamResponse {
   public:
     struct Impl;
@@ -57,10 +57,10 @@ class UpstreamResponse {
     std::unique_ptr<Impl> impl_;
 };
 
-// Talks HTTP/1.1 to engines on unix sockets and loopback ports (Boost.Beast on the event loop, TCP_NODELAY). Keeps idle
-// connections; when a kept one turns out to be closed before any byte of the answer, the request is sent once more on a new
-// one. Headers that belong to one connection (Host, Connection, Content-Length …) are not taken over from the request.
-// Requests may come from several strands.
+// Talks HTTP/1.1 to engines on unix sockets and loopback ports (Boost.Beast on the event loop, TCP_NODELAY).
+// Keeps idle connections; when a kept one turns out to be closed before any byte of the answer, the request
+// is sent once more on a new one. Headers that belong to one connection (Host, Connection, Content-Length …)
+// are not taken over from the request. Requests may come from several strands.
 class Upstream {
   public:
     explicit Upstream(Endpoint endpoint);
@@ -68,7 +68,8 @@ class Upstream {
     Upstream(Upstream&&) noexcept;
     Upstream& operator=(Upstream&&) noexcept;
 
-    // Resumes when the head of the response is there. Throws HttpError. Cancelling closes the connection at once.
+    // Resumes when the head of the response is there. Throws HttpError. Cancelling closes the connection at
+    // once.
     Task<UpstreamResponse> send(UpstreamRequest request);
     const Endpoint& endpoint() const;
 

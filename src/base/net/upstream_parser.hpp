@@ -1,4 +1,6 @@
 #pragma once
+#include "base/net/http_client.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -6,12 +8,10 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 
-#include "base/net/http_client.hpp"
-
 namespace llmm {
 
-// Collects the head of a response and hands out its body in the pieces that arrive. Beast checks the syntax and the framing
-// (chunked, Content-Length, until the end of the connection).
+// Collects the head of a response and hands out its body in the pieces that arrive. Beast checks the syntax
+// and the framing (chunked, Content-Length, until the end of the connection).
 class UpstreamParser : public boost::beast::http::basic_parser<false> {
   public:
     static constexpr std::uint32_t kMaxHeadBytes = 32 * 1024;
@@ -45,7 +45,9 @@ class UpstreamParser : public boost::beast::http::basic_parser<false> {
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
     std::size_t on_body_impl(string_view body, error_code&) override { return take(body); }
     void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override { return take(body); }
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override {
+        return take(body);
+    }
     void on_finish_impl(error_code&) override {}
 
     std::size_t take(string_view body) {

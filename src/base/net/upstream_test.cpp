@@ -1,5 +1,10 @@
 #include "base/net/upstream.hpp"
 
+#include "base/async/signal.hpp"
+#include "base/async/task_group.hpp"
+#include "support/event_loop.hpp"
+#include "support/temporary_directory.hpp"
+
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,11 +20,6 @@
 #include <boost/system/system_error.hpp>
 #include <gtest/gtest.h>
 
-#include "base/async/signal.hpp"
-#include "base/async/task_group.hpp"
-#include "support/event_loop.hpp"
-#include "support/temporary_directory.hpp"
-
 namespace llmm {
 namespace {
 
@@ -27,19 +27,23 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Socket = asio::generic::stream_protocol::socket;
 
-// What the server does with one request: sends the pieces, each a moment after the one before, then maybe closes.
+// What the server does with one request: sends the pieces, each a moment after the one before, then maybe
+// closes.
 struct Turn {
     std::vector<std::string> pieces;
     bool close = false;
     std::chrono::milliseconds delay{0};  // before the first piece
 };
-using Script = std::vector<Turn>;  // of one connection; behind its end the server waits for the client to close
+using Script =
+    std::vector<Turn>;  // of one connection; behind its end the server waits for the client to close
 
 // A server whose n-th connection follows the n-th script.
 class ScriptedServer {
   public:
     ScriptedServer(test::EventLoop& loop, std::vector<Script> scripts)
-        : scripts_(std::move(scripts)), tasks_(loop.executor()), tcp_(loop.context(), {asio::ip::address_v4::loopback(), 0}) {
+        : scripts_(std::move(scripts)),
+          tasks_(loop.executor()),
+          tcp_(loop.context(), {asio::ip::address_v4::loopback(), 0}) {
         tasks_.spawn("accept", accept_tcp());
     }
     ScriptedServer(test::EventLoop& loop, const std::filesystem::path& path, std::vector<Script> scripts)
@@ -55,7 +59,7 @@ class ScriptedServer {
     Task<> stop() { return tasks_.stop(); }
 
     std::vector<std::string> requests;  // as received
-    std::vector<int> connection_of;  // each request's connection
+    std::vector<int> connection_of;     // each request's connection
     std::vector<Clock::time_point> closed_by_client;
 
   private:
@@ -73,7 +77,8 @@ class ScriptedServer {
     }
 
     Task<> serve(Socket socket, int number) {
-        const Script script = static_cast<std::size_t>(number) < scripts_.size() ? scripts_[number] : Script{};
+        const Script script =
+            static_cast<std::size_t>(number) < scripts_.size() ? scripts_[number] : Script{};
         for (const Turn& turn : script) {
             if (!co_await read_request(socket, number)) co_return;
             if (turn.delay > 0ms) co_await sleep_for(turn.delay);
@@ -86,7 +91,8 @@ class ScriptedServer {
         char byte = 0;
         boost::system::error_code error;
         while (!error) {
-            co_await socket.async_read_some(asio::buffer(&byte, 1), asio::redirect_error(asio::use_awaitable, error));
+            co_await socket.async_read_some(asio::buffer(&byte, 1),
+                                            asio::redirect_error(asio::use_awaitable, error));
         }
         closed_by_client.push_back(Clock::now());
     }
@@ -97,8 +103,8 @@ class ScriptedServer {
         std::array<char, 4096> block;
         for (;;) {
             boost::system::error_code error;
-            const auto count =
-                co_await socket.async_read_some(asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
+            const auto count = co_await socket.async_read_some(
+                asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
             if (error) {
                 closed_by_client.push_back(Clock::now());
                 co_return false;
@@ -107,7 +113,8 @@ class ScriptedServer {
             const auto end = text.find("\r\n\r\n");
             if (end == std::string::npos) continue;
             std::size_t length = 0;
-            if (const auto at = text.find("Content-Length: "); at < end) length = std::stoul(text.substr(at + 16));
+            if (const auto at = text.find("Content-Length: "); at < end)
+                length = std::stoul(text.substr(at + 16));
             if (text.size() < end + 4 + length) continue;
             requests.push_back(text);
             connection_of.push_back(number);
@@ -131,14 +138,18 @@ struct Answer {
 Task<Answer> exchange(Upstream& upstream, UpstreamRequest request = {}) {
     UpstreamResponse response = co_await upstream.send(std::move(request));
     Answer answer{.status = response.status(), .pieces = {}};
-    while (auto piece = co_await response.read_some()) answer.pieces.push_back(std::move(*piece));
+    while (auto piece = co_await response.read_some())
+        answer.pieces.push_back(std::move(*piece));
     co_return answer;
 }
 
-Task<> stop_server(ScriptedServer& server) { co_await server.stop(); }
+Task<> stop_server(ScriptedServer& server) {
+    co_await server.stop();
+}
 
 const std::string kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const std::string kChunkedHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+const std::string kChunkedHead =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 class UpstreamTest : public testing::Test {
   protected:
@@ -156,7 +167,8 @@ class UpstreamTest : public testing::Test {
         return HttpFailure::blocked_address;
     }
     void eventually(const std::function<bool()>& condition) {
-        for (int i = 0; i < 500 && !condition(); ++i) loop_.run(sleep_for(2ms));
+        for (int i = 0; i < 500 && !condition(); ++i)
+            loop_.run(sleep_for(2ms));
         EXPECT_TRUE(condition());
     }
 
@@ -172,14 +184,17 @@ TEST_F(UpstreamTest, reads_a_body_of_known_length) {
 }
 
 TEST_F(UpstreamTest, hands_out_chunks_as_they_arrive) {
-    Upstream upstream(serve({{Turn{{kChunkedHead, "6\r\ndata: \r\n", "2\r\nhi\r\n", "0\r\n", "\r\n"}}}}).endpoint());
+    Upstream upstream(
+        serve({{Turn{{kChunkedHead, "6\r\ndata: \r\n", "2\r\nhi\r\n", "0\r\n", "\r\n"}}}}).endpoint());
     EXPECT_EQ(loop_.run(exchange(upstream)).pieces, (std::vector<std::string>{"data: ", "hi"}));
 }
 
 TEST_F(UpstreamTest, reads_a_head_that_comes_byte_by_byte_and_ignores_trailers_and_interim_answers) {
-    const std::string text = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + kChunkedHead + "3;x=y\r\nabc\r\n0\r\nLate: 1\r\n\r\n";
+    const std::string text =
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + kChunkedHead + "3;x=y\r\nabc\r\n0\r\nLate: 1\r\n\r\n";
     std::vector<std::string> bytes;
-    for (const char c : text) bytes.emplace_back(1, c);
+    for (const char c : text)
+        bytes.emplace_back(1, c);
     Upstream upstream(serve({{Turn{bytes}}}).endpoint());
     const Answer answer = loop_.run(exchange(upstream));
     EXPECT_EQ(answer.status, 200);
@@ -226,14 +241,18 @@ TEST_F(UpstreamTest, sends_nothing_that_could_become_a_second_request) {
                                    {.headers = {{"A", "1\r\nB: 2"}}},
                                    {.headers = {{"A: 1\r\nB", "2"}}},
                                    {.headers = {{"", "2"}}}};
-    for (const UpstreamRequest& request : bad) EXPECT_EQ(failure_of(exchange(upstream, request)), HttpFailure::protocol);
+    for (const UpstreamRequest& request : bad)
+        EXPECT_EQ(failure_of(exchange(upstream, request)), HttpFailure::protocol);
     EXPECT_TRUE(server_->requests.empty());
 }
 
 TEST_F(UpstreamTest, uses_a_connection_again_but_not_after_close) {
     const std::string last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-    Upstream upstream(serve({{Turn{{kOk}}, Turn{{kChunkedHead + "1\r\nx\r\n0\r\n\r\n"}}, Turn{{last}}}, {Turn{{kOk}}}}).endpoint());
-    for (int i = 0; i < 4; ++i) loop_.run(exchange(upstream));
+    Upstream upstream(
+        serve({{Turn{{kOk}}, Turn{{kChunkedHead + "1\r\nx\r\n0\r\n\r\n"}}, Turn{{last}}}, {Turn{{kOk}}}})
+            .endpoint());
+    for (int i = 0; i < 4; ++i)
+        loop_.run(exchange(upstream));
     EXPECT_EQ(server_->connection_of, (std::vector{0, 0, 0, 1}));
 }
 
@@ -262,7 +281,9 @@ TEST_F(UpstreamTest, sends_again_when_a_kept_connection_closes_without_a_byte) {
 }
 
 TEST_F(UpstreamTest, sends_again_only_once_and_never_after_a_byte) {
-    Upstream upstream(serve({{Turn{{kOk}}, Turn{{}, true}}, {Turn{{}, true}}, {Turn{{kOk}}, Turn{{"HTTP/1.1 2"}, true}}}).endpoint());
+    Upstream upstream(
+        serve({{Turn{{kOk}}, Turn{{}, true}}, {Turn{{}, true}}, {Turn{{kOk}}, Turn{{"HTTP/1.1 2"}, true}}})
+            .endpoint());
     loop_.run(exchange(upstream));
     EXPECT_EQ(failure_of(exchange(upstream)), HttpFailure::broken);
     EXPECT_EQ(server_->connection_of, (std::vector{0, 0, 1}));
@@ -285,11 +306,13 @@ TEST_F(UpstreamTest, refuses_what_is_not_http) {
                              {Turn{{"HTTP/1.1 200 OK\r\nX: " + std::string(40'000, 'a') + "\r\n\r\n"}}},
                              {Turn{{"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"}}}})
                           .endpoint());
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(failure_of(exchange(upstream)), HttpFailure::protocol) << i;
+    for (int i = 0; i < 4; ++i)
+        EXPECT_EQ(failure_of(exchange(upstream)), HttpFailure::protocol) << i;
 }
 
 TEST_F(UpstreamTest, bounds_what_is_read_whole) {
-    Upstream upstream(serve({{Turn{{"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n0123456789"}}}}).endpoint());
+    Upstream upstream(
+        serve({{Turn{{"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n0123456789"}}}}).endpoint());
     auto read_whole = [](Upstream& from, std::size_t limit) -> Task<std::string> {
         UpstreamResponse response = co_await from.send({});
         co_return co_await response.read_all(limit);
@@ -313,10 +336,12 @@ TEST_F(UpstreamTest, has_a_deadline_for_the_head_and_between_pieces) {
 
 TEST_F(UpstreamTest, counts_its_read_deadline_from_the_last_piece) {
     std::vector<std::string> pieces{kChunkedHead};
-    for (int i = 0; i < 60; ++i) pieces.push_back("1\r\nx\r\n");
+    for (int i = 0; i < 60; ++i)
+        pieces.push_back("1\r\nx\r\n");
     pieces.push_back("0\r\n\r\n");
     Upstream upstream(serve({{Turn{pieces}}}).endpoint());
-    EXPECT_EQ(loop_.run(exchange(upstream, {.read_timeout = 80ms})).body().size(), 60u);  // takes 120 ms and more
+    EXPECT_EQ(loop_.run(exchange(upstream, {.read_timeout = 80ms})).body().size(),
+              60u);  // takes 120 ms and more
 }
 
 TEST_F(UpstreamTest, says_that_nobody_listens) {
@@ -357,13 +382,15 @@ TEST_F(UpstreamTest, waits_for_a_unix_socket_whose_queue_is_full) {
         ::close(::accept(from, nullptr, nullptr));
     };
     tasks.spawn("make room", make_room(listener));
-    EXPECT_EQ(failure_of(exchange(upstream, {.connect_timeout = 5s, .head_timeout = 50ms})), HttpFailure::timeout);
+    EXPECT_EQ(failure_of(exchange(upstream, {.connect_timeout = 5s, .head_timeout = 50ms})),
+              HttpFailure::timeout);
     // Connected this time: what timed out was the answer.
     const int second = ::accept(listener, nullptr, nullptr);
     std::array<char, 64> text{};
     EXPECT_GT(::recv(second, text.data(), text.size(), MSG_DONTWAIT), 0);
     loop_.run(tasks.stop());
-    for (const int fd : {listener, first, second}) ::close(fd);
+    for (const int fd : {listener, first, second})
+        ::close(fd);
 }
 
 TEST_F(UpstreamTest, closes_at_once_when_the_response_is_dropped) {
@@ -414,12 +441,13 @@ TEST(EndpointTest, is_written_and_read_in_one_form) {
         ASSERT_TRUE(endpoint) << text;
         EXPECT_EQ(to_string(*endpoint), text);
     }
-    for (const std::string& text : {std::string(""), std::string("unix:relative.sock"), std::string("unix:"),
-                                    "unix:/" + std::string(107, 'x'), std::string("unix:/a\0b", 9),
-                                    std::string("http://localhost:80"), std::string("http://127.0.0.1"),
-                                    std::string("http://127.0.0.1:0"), std::string("http://127.0.0.1:65536"),
-                                    std::string("http://127.0.0.1:80/"), std::string("http://::1:80"),
-                                    std::string("http://[127.0.0.1]:80"), std::string("https://127.0.0.1:80")}) {
+    for (const std::string& text :
+         {std::string(""), std::string("unix:relative.sock"), std::string("unix:"),
+          "unix:/" + std::string(107, 'x'), std::string("unix:/a\0b", 9), std::string("http://localhost:80"),
+          std::string("http://127.0.0.1"), std::string("http://127.0.0.1:0"),
+          std::string("http://127.0.0.1:65536"), std::string("http://127.0.0.1:80/"),
+          std::string("http://::1:80"), std::string("http://[127.0.0.1]:80"),
+          std::string("https://127.0.0.1:80")}) {
         EXPECT_FALSE(parse_endpoint(text)) << text;
     }
 }

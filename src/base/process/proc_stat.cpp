@@ -1,16 +1,15 @@
 #include "base/process/proc_stat.hpp"
 
-#include <unistd.h>
+#include "base/process/process.hpp"
 
 #include <array>
 #include <charconv>
 #include <fstream>
 #include <iterator>
 #include <string_view>
+#include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "base/process/process.hpp"
 
 namespace llmm::proc {
 namespace {
@@ -71,7 +70,8 @@ std::vector<pid_t> list_pids() {
 const std::string& boot_id() {
     static const std::string id = [] {
         std::string text = read_virtual_file("/proc/sys/kernel/random/boot_id").value_or("");
-        while (!text.empty() && text.back() == '\n') text.pop_back();
+        while (!text.empty() && text.back() == '\n')
+            text.pop_back();
         return text;
     }();
     return id;
@@ -97,7 +97,8 @@ std::vector<ProcessIdentity> find_processes_with_environment(std::string_view na
         if (!identity) continue;
         const auto environment = proc::read_virtual_file(fmt::format("/proc/{}/environ", pid));
         if (!environment || (std::string(1, '\0') + *environment).find(wanted) == std::string::npos) continue;
-        if (identify_process(pid) == identity) found.push_back(*identity);  // else the pid changed hands meanwhile
+        if (identify_process(pid) == identity)
+            found.push_back(*identity);  // else the pid changed hands meanwhile
     }
     return found;
 }

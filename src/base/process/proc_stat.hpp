@@ -1,10 +1,9 @@
 #pragma once
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 // What the kernel tells about processes; shared by the files of this folder.

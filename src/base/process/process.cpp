@@ -1,5 +1,9 @@
 #include "base/process/process.hpp"
 
+#include "base/error/error.hpp"
+#include "base/fs/file.hpp"
+#include "base/process/proc_stat.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,22 +18,21 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "base/error/error.hpp"
-#include "base/fs/file.hpp"
-#include "base/process/proc_stat.hpp"
-
 namespace llmm {
 namespace {
 
 // The declaration in <sys/pidfd.h> of glibc 2.36 lacks extern "C".
-int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int open_pidfd(pid_t pid) {
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
 
 enum class Look { running, ended, not_a_child };
 
 // WNOWAIT in extra_flags leaves an ended child unreaped.
 Look look_at_child(int pidfd, siginfo_t& info, int extra_flags) {
     info.si_pid = 0;
-    if (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | extra_flags) != 0) return Look::not_a_child;
+    if (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG | extra_flags) != 0)
+        return Look::not_a_child;
     return info.si_pid == 0 ? Look::running : Look::ended;
 }
 
@@ -43,8 +46,8 @@ ExitStatus status_from(const siginfo_t& info) {
     return {.code = std::nullopt, .signal = info.si_status};
 }
 
-// The settings of posix_spawn, which in glibc shares the parent's memory like vfork: starting takes the same time however
-// much this program has mapped, and no other thread can hold a lock that the child needs.
+// The settings of posix_spawn, which in glibc shares the parent's memory like vfork: starting takes the same
+// time however much this program has mapped, and no other thread can hold a lock that the child needs.
 class SpawnSettings {
   public:
     SpawnSettings(const std::filesystem::path& directory, int input, int output) {
@@ -84,25 +87,30 @@ class SpawnSettings {
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
-    for (std::string& text : texts) pointers.push_back(text.data());
+    for (std::string& text : texts)
+        pointers.push_back(text.data());
     pointers.push_back(nullptr);
     return pointers;
 }
 
 [[noreturn]] void throw_not_started(const ProcessSpec& spec, std::string_view step, int error) {
-    throw Error(ErrorCode::engine_unavailable,
-                Text{"the program can't be started: it is missing, not executable, or built for another machine",
-                     "无法启动该程序：文件不存在、不可执行，或是为其他机器编译的"})
+    throw Error(
+        ErrorCode::engine_unavailable,
+        Text{"the program can't be started: it is missing, not executable, or built for another machine",
+             "无法启动该程序：文件不存在、不可执行，或是为其他机器编译的"})
         .with_log_note(fmt::format("{} {}: {}", step, spec.program.native(), ::strerrordesc_np(error)));
 }
 
-bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
+bool has_nul(const std::string& text) {
+    return text.find('\0') != std::string::npos;
+}
 
 pid_t spawn(const ProcessSpec& spec) {
     std::vector<std::string> arguments{spec.program.native()};
     arguments.insert(arguments.end(), spec.arguments.begin(), spec.arguments.end());
     std::vector<std::string> environment;
-    for (const auto& [name, value] : spec.environment) environment.push_back(name + "=" + value);
+    for (const auto& [name, value] : spec.environment)
+        environment.push_back(name + "=" + value);
     // A NUL would end the text early: the program would see something other than what was checked.
     if (std::ranges::any_of(arguments, has_nul) || std::ranges::any_of(environment, has_nul)) {
         throw_not_started(spec, "NUL byte for", EINVAL);
@@ -110,7 +118,8 @@ pid_t spawn(const ProcessSpec& spec) {
 
     const UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!input) throw_errno("open /dev/null", errno);
-    const UniqueFd output(::open(spec.output.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    const UniqueFd output(
+        ::open(spec.output.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
     if (!output) throw_errno("open " + spec.output.native(), errno);
     const SpawnSettings settings(spec.working_directory, input.get(), output.get());
     pid_t pid = 0;
@@ -139,7 +148,8 @@ struct Process::Impl {
         const int pidfd = descriptor.native_handle();
         siginfo_t info{};
         switch (look_at_child(pidfd, info, WNOWAIT)) {
-            case Look::running: return;
+            case Look::running:
+                return;
             case Look::ended:
                 // As long as the zombie is there, its number can't become somebody else's group.
                 ::kill(-identity.pid, SIGKILL);
@@ -200,7 +210,9 @@ std::optional<Process> Process::adopt(asio::any_io_executor executor, const Proc
     return Process(std::make_shared<Impl>(executor, pidfd.release(), identity));
 }
 
-const ProcessIdentity& Process::identity() const { return impl_->identity; }
+const ProcessIdentity& Process::identity() const {
+    return impl_->identity;
+}
 
 Task<ExitStatus> Process::wait() {
     const auto impl = impl_;
@@ -212,7 +224,9 @@ std::optional<ExitStatus> Process::status() const {
     return impl_->status;
 }
 
-void Process::signal_group(int signal) { impl_->signal_group(signal); }
+void Process::signal_group(int signal) {
+    impl_->signal_group(signal);
+}
 
 Task<ExitStatus> Process::stop(std::chrono::milliseconds grace) {
     const auto impl = impl_;

@@ -1,11 +1,10 @@
+#include "base/fs/file.hpp"
+#include "base/process/process.hpp"
+
+#include <algorithm>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-
-#include "base/fs/file.hpp"
-#include "base/process/process.hpp"
 
 namespace llmm {
 namespace {
@@ -19,7 +18,7 @@ std::filesystem::path rotated(const std::filesystem::path& path, int number) {
 }
 
 std::uint64_t size_of(int fd) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) != 0) throw_errno("fstat", errno);
     return static_cast<std::uint64_t>(info.st_size);
 }
@@ -50,7 +49,8 @@ void copy_lines(int from, std::uint64_t offset, std::uint64_t end, const std::fi
     if (!copy) throw_errno("open " + to.native(), errno);
     bool whole_line = offset == 0;
     while (offset < end) {
-        std::string block = read_block(from, offset, static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, end - offset)));
+        std::string block =
+            read_block(from, offset, static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, end - offset)));
         if (block.empty()) return;
         offset += block.size();
         if (!whole_line) {
@@ -103,7 +103,8 @@ void rotate_log(const std::filesystem::path& path, std::uint64_t max_bytes, int 
             std::filesystem::remove(part, ignored);
         }
     }
-    // Also when there was no room for the copy: an engine that fills the disk with its log must not stop the rest.
+    // Also when there was no room for the copy: an engine that fills the disk with its log must not stop the
+    // rest.
     if (::ftruncate(log.get(), 0) != 0) throw_errno("truncate log", errno);
     if (copy_failed) std::rethrow_exception(copy_failed);
 }
@@ -124,7 +125,8 @@ std::vector<std::string> tail_log(const std::filesystem::path& path, std::size_t
         if (result.back().ends_with('\r')) result.back().pop_back();
         start = end + 1;
     }
-    if (result.size() > lines) result.erase(result.begin(), result.end() - static_cast<std::ptrdiff_t>(lines));
+    if (result.size() > lines)
+        result.erase(result.begin(), result.end() - static_cast<std::ptrdiff_t>(lines));
     return result;
 }
 

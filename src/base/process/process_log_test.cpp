@@ -1,15 +1,14 @@
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <fstream>
-#include <iterator>
-
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
 #include "base/process/process.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
 
 namespace llmm {
 namespace {
@@ -81,7 +80,8 @@ TEST_F(ProcessLogTest, gives_its_last_lines_across_rotations) {
 
 TEST_F(ProcessLogTest, finds_the_last_lines_of_a_long_file) {
     std::string text;
-    for (int i = 0; i < 50'000; ++i) text += fmt::format("line {}\n", i);
+    for (int i = 0; i < 50'000; ++i)
+        text += fmt::format("line {}\n", i);
     append(text);
     const auto lines = tail_log(log_, 20'000);
     ASSERT_EQ(lines.size(), 20'000u);

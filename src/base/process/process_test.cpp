@@ -1,21 +1,20 @@
 #include "base/process/process.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <fstream>
-#include <iterator>
-#include <thread>
-
-#include <boost/asio/co_spawn.hpp>
-#include <gtest/gtest.h>
-
 #include "base/async/signal.hpp"
 #include "base/error/error.hpp"
 #include "support/event_loop.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <fcntl.h>
+#include <fstream>
+#include <iterator>
+#include <signal.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <gtest/gtest.h>
 
 namespace llmm {
 namespace {
@@ -117,7 +116,8 @@ TEST_F(ProcessTest, gives_exactly_the_environment_arguments_and_directory_that_w
     spec.output = directory_ / "arguments";
     Process arguments = start(spec);
     loop_.run(arguments.wait());
-    EXPECT_EQ(content_of(spec.output), std::filesystem::canonical(directory_.path()).native() + "\n[a b][][*]");
+    EXPECT_EQ(content_of(spec.output),
+              std::filesystem::canonical(directory_.path()).native() + "\n[a b][][*]");
 }
 
 TEST_F(ProcessTest, inherits_no_descriptor_signal_mask_or_ignored_signal) {
@@ -133,8 +133,8 @@ TEST_F(ProcessTest, inherits_no_descriptor_signal_mask_or_ignored_signal) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::close(200);
     ::close(leaked);
-    // Four descriptors: the standard three and the one that ls itself opens. glibc leaves 32 and 33, which it keeps for its
-    // own threads, ignored.
+    // Four descriptors: the standard three and the one that ls itself opens. glibc leaves 32 and 33, which it
+    // keeps for its own threads, ignored.
     EXPECT_EQ(content_of(log()), "4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000180000000\n");
 }
 
@@ -165,14 +165,16 @@ TEST_F(ProcessTest, refuses_texts_that_end_early) {
 }
 
 TEST_F(ProcessTest, stops_with_a_request_first) {
-    Process process = start(shell("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"));
+    Process process =
+        start(shell("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"));
     ASSERT_TRUE(eventually([&] { return content_of(log()) == "ready\n"; }));
     EXPECT_EQ(loop_.run(process.stop(10s)).code, 0);
     EXPECT_TRUE(content_of(log()).ends_with("asked\n")) << content_of(log());
 }
 
 TEST_F(ProcessTest, kills_what_ignores_the_request_with_its_grandchildren) {
-    Process process = start(shell("trap '' TERM; (trap '' TERM; sleep 1000 & echo $! > grandchild; wait) & wait; sleep 1000"));
+    Process process = start(
+        shell("trap '' TERM; (trap '' TERM; sleep 1000 & echo $! > grandchild; wait) & wait; sleep 1000"));
     const pid_t grandchild = pid_in(directory_ / "grandchild");
     const auto begin = std::chrono::steady_clock::now();
     EXPECT_EQ(loop_.run(process.stop(200ms)).signal, SIGKILL);
