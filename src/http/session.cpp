@@ -5,7 +5,6 @@
 #include <ctime>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -18,6 +17,7 @@
 #include <boost/beast/websocket/ssl.hpp>
 #include <fmt/format.h>
 
+#include "base/async/race.hpp"
 #include "base/async/signal.hpp"
 #include "base/log/log.hpp"
 #include "http/compression.hpp"
@@ -31,7 +31,6 @@ namespace beast = boost::beast;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 using Parser = beast::http::request_parser<beast::http::string_body>;
-using namespace asio::experimental::awaitable_operators;
 
 constexpr std::size_t kReadSize = 16 * 1024;
 constexpr std::size_t kMinCompressed = 1024;           // the contract's: responses over 1 KiB
@@ -322,9 +321,9 @@ class Session final : public Connection {
         std::exception_ptr failure;
         try {
             if (!route.cancel_when_client_leaves) co_return co_await route.handler(request);
-            auto first = co_await (route.handler(request) || client_gone());
-            if (first.index() == 0) co_return std::get<0>(std::move(first));
-            co_return std::nullopt;
+            std::optional<Response> response;
+            co_await race(assign(route.handler(request), response), client_gone());
+            co_return response;
         } catch (const boost::system::system_error& error) {
             if (error.code() == asio::error::operation_aborted) throw;
             failure = std::current_exception();
@@ -428,8 +427,7 @@ Task<bool> Session<Stream>::answer_stream(const Request& request, Response respo
     bool complete = true;
     try {
         if (watch) {
-            const auto first = co_await (response.stream(writer) || client_gone());
-            complete = first.index() == 0;
+            complete = co_await race(response.stream(writer), client_gone()) == 0;
         } else {
             co_await response.stream(writer);
         }
@@ -515,8 +513,7 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
     std::uint16_t code = kCloseNormal;
     std::string reason;
     try {
-        const auto first = co_await (route.socket_handler(request, socket) || going_away_->wait());
-        if (first.index() == 1) {
+        if (co_await race(route.socket_handler(request, socket), going_away_->wait()) == 1) {
             code = kCloseGoingAway;
             reason = "the service is stopping";
         }

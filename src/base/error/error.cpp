@@ -41,6 +41,7 @@ constexpr Row kRows[] = {
     {ErrorCode::hub_repo_not_found, "HUB_REPO_NOT_FOUND", ErrorKind::not_found},
     {ErrorCode::hub_gated, "HUB_GATED", ErrorKind::forbidden},
     {ErrorCode::hub_disabled, "HUB_DISABLED", ErrorKind::forbidden},
+    {ErrorCode::hub_token_rejected, "HUB_TOKEN_REJECTED", ErrorKind::forbidden},
     {ErrorCode::hub_revision_not_found, "HUB_REVISION_NOT_FOUND", ErrorKind::not_found},
     {ErrorCode::hub_file_not_found, "HUB_FILE_NOT_FOUND", ErrorKind::not_found},
     {ErrorCode::hub_bad_response, "HUB_BAD_RESPONSE", ErrorKind::upstream_failed},

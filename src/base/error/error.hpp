@@ -42,6 +42,7 @@ enum class ErrorCode {
     hub_repo_not_found,
     hub_gated,
     hub_disabled,
+    hub_token_rejected,
     hub_revision_not_found,
     hub_file_not_found,
     hub_bad_response,
