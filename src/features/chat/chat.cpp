@@ -37,4 +37,10 @@ std::vector<Turn> make_prompt(const ChatConfig& config, const std::vector<Messag
     return turns;
 }
 
+Error still_writing(const MessageId& reply) {
+    return Error(ErrorCode::state_conflict,
+                 {"the reply to the message before is still being written", "上一条消息的回答仍在生成中"},
+                 {{"state", std::string(name_of(MessageStatus::streaming))}, {"message_id", reply.str()}});
+}
+
 }  // namespace llmm::chat

@@ -32,9 +32,9 @@ struct ChatConfig {
 
 struct Session {
     SessionId id;
-    std::optional<DeploymentId> deployment_id;  // empty once the deployment is deleted
-    std::string name;
-    ChatConfig config;
+    std::optional<DeploymentId> deployment_id = {};  // empty once the deployment is deleted
+    std::string name = {};
+    ChatConfig config = {};
     std::int64_t message_count = 0;
     TimePoint created_at{}, updated_at{};
 };
@@ -57,11 +57,11 @@ struct MessageFailure {
 
 // What is known about how a reply was made; empty for what people write.
 struct Metadata {
-    std::optional<Usage> usage;
-    std::optional<Timings> timings;
-    std::optional<std::string> finish_reason;  // the engine's word, or one of those below
-    std::optional<std::string> model;
-    std::optional<MessageFailure> error;
+    std::optional<Usage> usage = {};
+    std::optional<Timings> timings = {};
+    std::optional<std::string> finish_reason = {};  // the engine's word, or one of those below
+    std::optional<std::string> model = {};
+    std::optional<MessageFailure> error = {};
     friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 inline constexpr std::string_view kFinishCancelled = "cancelled", kFinishError = "error";
@@ -69,18 +69,18 @@ inline constexpr std::string_view kFinishCancelled = "cancelled", kFinishError =
 struct Message {
     MessageId id;
     SessionId session_id;
-    std::optional<MessageId> parent_id;
+    std::optional<MessageId> parent_id = {};
     Role role = Role::user;
-    std::string content;
+    std::string content = {};
     MessageStatus status = MessageStatus::complete;
-    Metadata metadata;
+    Metadata metadata = {};
     TimePoint created_at{}, updated_at{};
 };
 
 // What somebody says in a session.
 struct NewMessage {
     std::string content;
-    std::optional<MessageId> parent_id;  // empty: follows the newest
+    std::optional<MessageId> parent_id = {};  // empty: follows the newest
 };
 
 // One turn of the conversation that an engine is asked to continue.
@@ -92,6 +92,9 @@ struct Turn {
 
 // The prompt: the system prompt, then the chain of messages from its root, less the replies that came to nothing.
 std::vector<Turn> make_prompt(const ChatConfig& config, const std::vector<Message>& chain);
+
+// STATE_CONFLICT: a session has one reply at a time.
+Error still_writing(const MessageId& reply);
 
 // What a client that follows a reply is told.
 struct ReplyStarted {

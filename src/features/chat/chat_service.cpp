@@ -78,10 +78,7 @@ Task<storage::Page<Message>> ChatService::messages(SessionId id, MessageQuery qu
 Reply ChatService::send(SessionId id, NewMessage message) {
     if (stopping_) fail(ErrorCode::shutting_down, "the service is stopping", "服务正在停止");
     if (const auto found = running_.find(id); found != running_.end()) {
-        throw Error(ErrorCode::state_conflict,
-                    {"the reply to the message before is still being written", "上一条消息的回答仍在生成中"},
-                    {{"state", std::string(name_of(MessageStatus::streaming))},
-                     {"message_id", found->second->message_id().str()}});
+        throw still_writing(found->second->message_id());
     }
     auto generation = std::make_shared<Generation>(
         Generation::Deps{deps_.executor, deps_.store, deps_.engines, limits_}, id, std::move(message));

@@ -36,7 +36,7 @@ struct NewExchange {
 struct Exchange {
     Session session;
     Message user, assistant;
-    std::vector<Message> chain;  // from the root to the user's message
+    std::vector<Message> chain = {};  // from the root to the user's message
 };
 
 // The tables chat_sessions and chat_messages.

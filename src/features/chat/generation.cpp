@@ -3,9 +3,9 @@
 #include <cmath>
 #include <exception>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "base/async/race.hpp"
 #include "base/log/log.hpp"
 #include "features/chat/completion_json.hpp"
 #include "features/chat/completion_stream.hpp"
@@ -82,9 +82,10 @@ Task<> Generation::run() {
 
 Task<> Generation::write_reply() {
     exchange_ = co_await deps_.store.begin_exchange(wanted_);
-    {
-        using namespace asio::experimental::awaitable_operators;
-        co_await (talk() || until_stopped() || flush_now_and_then());
+    try {
+        co_await race(answer(), until_stopped());
+    } catch (...) {
+        fail_with(std::current_exception());
     }
     co_await store_end();
 }
@@ -93,14 +94,7 @@ Task<> Generation::until_stopped() {
     while (!stop_reason_) co_await stopped_.wait();
 }
 
-// An operand of || that throws would not end the others.
-Task<> Generation::talk() {
-    try {
-        co_await converse();
-    } catch (...) {
-        if (!stop_reason_) fail_with(std::current_exception());
-    }
-}
+Task<> Generation::answer() { co_await race(converse(), flush_now_and_then()); }
 
 void Generation::fail_with(std::exception_ptr error) {
     failure_ = error_of(error);

@@ -59,7 +59,7 @@ class Generation {
     using Clock = std::chrono::steady_clock;
 
     Task<> write_reply();
-    Task<> talk();
+    Task<> answer();
     Task<> converse();
     Task<> flush_now_and_then();
     Task<> until_stopped();
