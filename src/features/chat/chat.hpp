@@ -22,11 +22,11 @@ std::optional<MessageStatus> parse_message_status(std::string_view text);
 
 // How the replies of a session are made. What is empty the engine decides.
 struct ChatConfig {
-    std::optional<std::string> system_prompt;
-    std::optional<double> temperature, top_p, min_p;
-    std::optional<std::int64_t> top_k, max_tokens, seed;
-    std::optional<std::vector<std::string>> stop;
-    std::optional<double> presence_penalty, frequency_penalty, repeat_penalty;
+    std::optional<std::string> system_prompt = {};
+    std::optional<double> temperature = {}, top_p = {}, min_p = {};
+    std::optional<std::int64_t> top_k = {}, max_tokens = {}, seed = {};
+    std::optional<std::vector<std::string>> stop = {};
+    std::optional<double> presence_penalty = {}, frequency_penalty = {}, repeat_penalty = {};
     friend bool operator==(const ChatConfig&, const ChatConfig&) = default;
 };
 

@@ -14,16 +14,16 @@ class Database;
 namespace llmm::chat {
 
 struct SessionQuery {
-    std::optional<DeploymentId> deployment_id;
+    std::optional<DeploymentId> deployment_id = {};
     std::string sort = "-created_at";  // created_at, updated_at or name; "-" sorts downwards
     int limit = 50;
-    std::string cursor;
+    std::string cursor = {};
 };
 
 struct MessageQuery {
     std::string sort = "created_at";
     int limit = 50;
-    std::string cursor;
+    std::string cursor = {};
 };
 
 // A question, and its reply that is about to be written. The ids are made one after the other: the newest message of a

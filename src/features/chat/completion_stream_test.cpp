@@ -95,7 +95,7 @@ TEST(CompletionJson, leaves_out_nul_which_no_database_takes) {
 
 TEST(CompletionJson, tells_a_full_context_from_other_refusals) {
     const Error full = completion_error(
-        400, R"({"error":{"code":400,"message":"request (12010 tokens) exceeds the available context size (1024 tokens)",)"
+        400, R"({"error":{"code":400,"message":"request (12010 tokens) exceeds the available context size",)"
              R"("type":"exceed_context_size_error","n_prompt_tokens":12010,"n_ctx":1024}})");
     EXPECT_EQ(full.code(), ErrorCode::context_exceeded);
     ASSERT_EQ(full.details().size(), 2u);
