@@ -112,6 +112,9 @@ TEST(Safetensors, a_beginning_asks_for_the_whole_header) {
         EXPECT_EQ(problem.kind, incomplete);
         EXPECT_EQ(problem.needed_bytes, data);
     }
+    const FormatProblem large = read(with_length("{}", 1'000'000)).error();
+    EXPECT_EQ(large.kind, incomplete);
+    EXPECT_EQ(large.needed_bytes, 1'000'008u) << "at once, not piece by piece";
     EXPECT_TRUE(read(text.substr(0, data), text.size()));
     EXPECT_EQ(read(text.substr(0, data - 1), data - 1).error().kind, truncated);
 }
