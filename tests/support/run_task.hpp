@@ -56,10 +56,11 @@ T run_task(asio::io_context& loop, Task<T> task, std::chrono::milliseconds deadl
     if constexpr (!std::is_void_v<T>) return std::move(*value);
 }
 
-// On a loop of its own.
+// On a loop that lives as long as the thread: another thread that resumed the coroutine may still be inside post() when
+// the coroutine has ended already.
 template <class T>
 T run_task(Task<T> task, std::chrono::milliseconds deadline = std::chrono::seconds(20)) {
-    asio::io_context loop;
+    static thread_local asio::io_context loop;
     return run_task(loop, std::move(task), deadline);
 }
 
