@@ -296,7 +296,7 @@ Task<> increment_together(Database& database, int coroutines, int times) {
 TEST_P(OnDatabase, concurrent_writers_lose_nothing) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) { add_blob(session, 'a', 0); });
-    run_task(increment_together(*database, 8, 200));
+    run_task(increment_together(*database, 8, 200), std::chrono::seconds(60));
     EXPECT_EQ(read(*database,
                    [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
               1600);

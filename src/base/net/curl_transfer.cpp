@@ -52,6 +52,8 @@ HttpFailure failure_of(CURLcode result) {
         case CURLE_SEND_ERROR:
         case CURLE_GOT_NOTHING:
             return HttpFailure::broken;
+        case CURLE_OUT_OF_MEMORY:  // also libcurl's answer to a header line over its own limit
+            return HttpFailure::too_large;
         default:
             return HttpFailure::protocol;
     }
@@ -248,8 +250,8 @@ curl_socket_t CurlTransfer::socket_callback(void* self, curlsocktype purpose, cu
     return static_cast<CurlTransfer*>(self)->open_socket(*address);
 }
 
-std::exception_ptr CurlTransfer::error_for(CURLcode result) const {
-    if (error_) return error_;
+std::exception_ptr CurlTransfer::error_for(CURLcode result) {
+    if (error_) return std::exchange(error_, nullptr);
     if (stopped_by_sink_) return nullptr;
     if (result == CURLE_OK) {
         if (head_.complete()) return nullptr;

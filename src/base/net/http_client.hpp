@@ -82,7 +82,7 @@ class HttpClient {
         std::string ca_file = {};                                      // empty: the system's
     };
     HttpClient(Options options, const UrlGuard& guard);
-    // What is still running ends with operation_aborted. The executors of the callers must still exist.
+    // What is still running ends with operation_aborted. The event loops of the callers must outlive the client.
     ~HttpClient();
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
