@@ -8,8 +8,10 @@
 #include "storage/sql_splitter.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <map>
 #include <unistd.h>
 #include <vector>
