@@ -196,9 +196,7 @@ class CommandLine {
 
     // One value each time, so that an argument after it is not taken for another.
     void add_repeated(CLI::App* command, std::vector<std::string>& values, const Phrase& help) {
-        command->add_option("--set", values, text_(help))
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        command->add_option("--set", values, text_(help))->allow_extra_args(false);
     }
 
     Terminal& terminal_;

@@ -15,8 +15,13 @@ std::string first_value(std::initializer_list<std::string> names, const Environm
     return {};
 }
 
+// A host name may begin like that as well.
+bool is_in_127(const std::string& host) {
+    return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
 bool is_loopback(const std::string& host) {
-    return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "::1";
+    return host == "localhost" || host.ends_with(".localhost") || is_in_127(host) || host == "::1";
 }
 
 SecretString key_on_disk(const Config& config) {
