@@ -23,7 +23,7 @@ CREATE TABLE models (
 );
 CREATE INDEX models_by_creation ON models (created_at, id);
 CREATE INDEX models_by_name ON models (name, id);
-CREATE INDEX models_by_size ON models (size_bytes, id);
+CREATE INDEX models_by_update ON models (updated_at, id);
 CREATE INDEX models_by_status ON models (status, created_at, id);
 
 CREATE TABLE blobs (
@@ -65,6 +65,7 @@ CREATE TABLE download_tasks (
     updated_at      BIGINT NOT NULL
 );
 CREATE INDEX download_tasks_by_creation ON download_tasks (created_at, id);
+CREATE INDEX download_tasks_by_update ON download_tasks (updated_at, id);
 CREATE INDEX download_tasks_by_status ON download_tasks (status, created_at, id);
 CREATE INDEX download_tasks_by_model ON download_tasks (model_id, created_at);
 
@@ -89,6 +90,8 @@ CREATE TABLE deployments (
     updated_at           BIGINT NOT NULL
 );
 CREATE INDEX deployments_by_creation ON deployments (created_at, id);
+CREATE INDEX deployments_by_update ON deployments (updated_at, id);
+CREATE INDEX deployments_by_name ON deployments (name, id);
 CREATE INDEX deployments_by_status ON deployments (status, created_at, id);
 CREATE INDEX deployments_by_model ON deployments (model_id);
 
@@ -114,9 +117,10 @@ CREATE TABLE chat_sessions (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
-CREATE INDEX chat_sessions_by_deployment ON chat_sessions (deployment_id);
 CREATE INDEX chat_sessions_by_update ON chat_sessions (updated_at, id);
 CREATE INDEX chat_sessions_by_creation ON chat_sessions (created_at, id);
+CREATE INDEX chat_sessions_by_name ON chat_sessions (name, id);
+CREATE INDEX chat_sessions_by_deployment ON chat_sessions (deployment_id, created_at, id);
 
 CREATE TABLE chat_messages (
     id              TEXT NOT NULL PRIMARY KEY,
@@ -129,7 +133,7 @@ CREATE TABLE chat_messages (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
-CREATE INDEX chat_messages_by_session ON chat_messages (session_id, id);
+CREATE INDEX chat_messages_by_session ON chat_messages (session_id, created_at, id);
 CREATE INDEX chat_messages_by_parent ON chat_messages (parent_id);
 CREATE INDEX chat_messages_by_status ON chat_messages (status, id);
 
@@ -158,4 +162,5 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_to_claim ON tasks (state, priority, run_at, id);
 CREATE INDEX tasks_by_creation ON tasks (created_at, id);
+CREATE INDEX tasks_by_update ON tasks (updated_at, id);
 CREATE INDEX tasks_by_lease ON tasks (state, lease_until);

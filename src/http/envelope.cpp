@@ -22,6 +22,8 @@ HttpHeaders json_headers() {
     return {{"Content-Type", "application/json; charset=utf-8"}};
 }
 
+constexpr int kRetryAfter = 5;  // seconds, where the error doesn't know better
+
 // FNV-1a, 64 bit: an entity tag needs equality, not secrecy.
 std::uint64_t fingerprint(std::string_view text) {
     std::uint64_t hash = 0xcbf29ce484222325;
@@ -121,7 +123,9 @@ Response error_response(const Request& request, const Error& error) {
     response.status = status_of(kind_of(error.code()));
     response.headers = json_headers();
     response.headers.push_back({"Cache-Control", "no-store"});
-    if (error.retry_after() > 0) response.headers.push_back({"Retry-After", std::to_string(error.retry_after())});
+    if (response.status == 429 || response.status == 503) {
+        response.headers.push_back({"Retry-After", std::to_string(error.retry_after() > 0 ? error.retry_after() : kRetryAfter)});
+    }
     if (response.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer realm=\"llm-manager\""});
     response.body = json::serialize(body);
     if (!error.log_note().empty()) {
@@ -147,9 +151,9 @@ Response error_response(const Request& request, std::exception_ptr failure) {
     }
 }
 
-json::value list_json(json::array items, const std::string& next_cursor) {
+json::value list_json(json::array items, const std::optional<std::string>& next_cursor) {
     json::object list{{"items", std::move(items)}};
-    list.emplace("next_cursor", next_cursor.empty() ? json::value(nullptr) : json::value(next_cursor));
+    list.emplace("next_cursor", next_cursor ? json::value(*next_cursor) : json::value(nullptr));
     return list;
 }
 

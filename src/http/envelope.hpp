@@ -28,6 +28,6 @@ Response error_response(const Request& request, std::exception_ptr failure);
 boost::json::object error_json(const Error& error, Language language);
 
 // {"items":[…],"next_cursor":…|null}
-boost::json::value list_json(boost::json::array items, const std::string& next_cursor);
+boost::json::value list_json(boost::json::array items, const std::optional<std::string>& next_cursor);
 
 }  // namespace llmm::http

@@ -1,4 +1,10 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "base/crypto/digest.hpp"
+#include "base/net/http_client.hpp"
+#include "base/net/url.hpp"
+#include "base/time/time.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -7,24 +13,19 @@
 #include <variant>
 #include <vector>
 
-#include "base/async/task.hpp"
-#include "base/crypto/digest.hpp"
-#include "base/net/http_client.hpp"
-#include "base/net/url.hpp"
-#include "base/time/time.hpp"
-
-// What every place that offers models has in common. A source is a folder beside this file and one line of wiring.
+// What every place that offers models has in common. A source is a folder beside this file and one line of
+// wiring.
 namespace llmm::hubs {
 
 enum class SortOrder { downloads, likes, updated, trending };
 
 struct SearchQuery {
-    std::string text;
-    std::string category;  // an id from categories(); empty: all
-    std::string format;    // "gguf", "safetensors" or empty: all
+    std::string text = {};
+    std::string category = {};  // an id from categories(); empty: all
+    std::string format = {};    // "gguf", "safetensors" or empty: all
     SortOrder sort = SortOrder::downloads;
     int limit = 50;
-    std::string cursor;  // from the page before; empty: the first
+    std::string cursor = {};  // from the page before; empty: the first
     friend bool operator==(const SearchQuery&, const SearchQuery&) = default;
 };
 

@@ -55,9 +55,7 @@ UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
     return *this;
 }
 
-UniqueFd::~UniqueFd() {
-    reset();
-}
+UniqueFd::~UniqueFd() { reset(); }
 
 void UniqueFd::reset() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

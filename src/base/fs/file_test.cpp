@@ -13,9 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_open(int fd) {
-    return ::fcntl(fd, F_GETFD) != -1;
-}
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 ErrorCode code_of(int error) {
     try {

@@ -1,5 +1,7 @@
 #include "base/json/json.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -78,7 +80,12 @@ struct UniqueKeyHandler {
         stack.push_uint64(number);
         return true;
     }
-    bool on_double(double number, json::string_view, error_code&) {
+    bool on_double(double number, json::string_view, error_code& ec) {
+        // Beyond what a double holds the parser answers infinity, which JSON has no way to write again.
+        if (!std::isfinite(number)) {
+            ec = json::error::exponent_overflow;
+            return false;
+        }
         stack.push_double(number);
         return true;
     }

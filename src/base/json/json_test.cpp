@@ -46,6 +46,11 @@ TEST(Json, refuses_text_that_is_not_one_json_value) {
     }
 }
 
+TEST(Json, refuses_numbers_that_no_double_holds) {
+    for (const char* bad : {"1e400", "[-1e309]"}) EXPECT_EQ(code_of(bad), ErrorCode::malformed_json) << bad;
+    EXPECT_NO_THROW(parse_json("1.7e308"));
+}
+
 TEST(Json, refuses_a_key_that_appears_twice_at_any_depth) {
     EXPECT_EQ(code_of(R"({"model":"a","model":"b"})"), ErrorCode::validation_failed);
     EXPECT_EQ(code_of(R"({"x":[{"a":1,"a":1}]})"), ErrorCode::validation_failed);

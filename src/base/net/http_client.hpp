@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct HttpRequest {
     std::chrono::milliseconds total_timeout{60'000};  // 0: none
     std::chrono::milliseconds stall_timeout{30'000};  // no byte for so long: failed
     std::size_t max_body_bytes = 16 << 20;            // of the decoded body
+    std::uint64_t max_bytes_per_second = 0;           // of the body; 0: as fast as it goes
     bool accept_gzip = false;                         // false sends Accept-Encoding: identity
 };
 
@@ -49,15 +51,16 @@ struct HttpResponse {
 class BodySink {
   public:
     virtual ~BodySink() = default;
-    // False: the response is not what was asked for; the transfer ends and `stream` returns with an empty body.
+    // False: the response is not what was asked for; the transfer ends and `stream` returns with an empty body. Called
+    // once, interim (1xx) responses left out.
     virtual bool on_head(int status, const HttpHeaders& headers) = 0;
-    // False ends the transfer.
+    // False ends the transfer, and `stream` returns. What either throws leaves `stream`.
     virtual bool on_data(std::span<const std::byte> data) = 0;
 };
 
 enum class HttpFailure { resolve, connect, tls, timeout, stalled, broken, too_large, blocked_address, protocol };
 
-// The request did not end with a whole response. what() is for logs.
+// The request did not end with a whole response. what() is for logs: it has no query, header or byte of a response.
 class HttpError : public std::runtime_error {
   public:
     HttpError(HttpFailure failure, const std::string& what) : std::runtime_error(what), failure_(failure) {}
@@ -73,15 +76,21 @@ class HttpClient {
   public:
     struct Options {
         std::string user_agent;
-        std::string http_proxy = {}, https_proxy = {}, no_proxy = {};  // empty: none
+        // Proxy URLs, empty: none. no_proxy: hosts and domains ("*", "host", ".domain", "host:port"), comma separated. The
+        // environment's proxy variables are not read here.
+        std::string http_proxy = {}, https_proxy = {}, no_proxy = {};
         std::string ca_file = {};                                      // empty: the system's
     };
     HttpClient(Options options, const UrlGuard& guard);
-    ~HttpClient();  // cancels and waits for what is running
+    // What is still running ends with operation_aborted. The event loops of the callers must outlive the client.
+    ~HttpClient();
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    // Both resume on the caller's executor, throw HttpError, and can be cancelled: the connection is then closed at once.
+    // Both resume on the caller's executor, throw HttpError, and can be cancelled: the connection is then closed at once,
+    // and boost::system::system_error(operation_aborted) comes out. Where a connection leads is asked of the guard's
+    // may_connect (of its check, for a request that goes through a proxy); whether the URL may be fetched at all is for
+    // the caller to check. A request with header names or values that could forge others is refused (protocol).
     Task<HttpResponse> fetch(HttpRequest request);
     // The body goes to the sink, which must live until this returns (it is not touched afterwards, cancelled or not).
     Task<HttpResponse> stream(HttpRequest request, BodySink& sink);

@@ -28,9 +28,7 @@ struct Address {
     sockaddr_storage storage{};
 };
 
-Url url(std::string_view text) {
-    return Url::parse(text).value();
-}
+Url url(std::string_view text) { return Url::parse(text).value(); }
 
 // The detail "reason" of the refusal; "" when the URL is fine.
 std::string refusal(const auto& check) {

@@ -9,6 +9,8 @@
 #include "base/events/event_bus.hpp"
 #include "base/net/upstream.hpp"
 #include "features/deployments/deployment.hpp"
+#include "features/deployments/deployment_engine.hpp"
+#include "features/deployments/deployment_reconciler.hpp"
 #include "features/deployments/deployment_store.hpp"
 #include "features/models/model_service.hpp"
 
@@ -32,30 +34,19 @@ struct DeploymentChanges {
     std::optional<std::int64_t> idle_unload_seconds;
 };
 
-// A place at an engine that answers now. While it is held the engine counts as busy.
-class EngineLease {
-  public:
-    EngineLease(std::shared_ptr<Upstream> upstream, std::string model, std::shared_ptr<void> busy)
-        : upstream_(std::move(upstream)), model_(std::move(model)), busy_(std::move(busy)) {}
-    Upstream& upstream() { return *upstream_; }
-    const std::string& model() const { return model_; }  // the name to send in the field `model`
-
-  private:
-    std::shared_ptr<Upstream> upstream_;
-    std::string model_;
-    std::shared_ptr<void> busy_;
-};
-
 // Makes running engines match what the database says is wanted: one loop per deployment (a reconciler) owns its
 // engine process, its back-off and every change of its status. Used from the event loop only.
 class DeploymentService {
   public:
     struct Settings {
         std::filesystem::path home;
-        std::string llama_server;  // program named by the operator; empty: searched
-        std::chrono::seconds start_timeout{600};
-        std::chrono::seconds stop_grace{10};
+        std::string llama_server;         // program named by the operator; empty: searched
+        std::string path_variable;        // PATH, for that search
+        std::filesystem::path user_data;  // where home is unless configured; empty: none
+        std::chrono::milliseconds start_timeout{600'000};
+        std::chrono::milliseconds stop_grace{10'000};
         std::uint64_t max_log_bytes = 10 << 20;
+        Pace pace = {};
     };
     struct Deps {
         asio::any_io_executor executor;
@@ -83,6 +74,7 @@ class DeploymentService {
     Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
     Task<Deployment> restart(std::string id_or_name);
     std::filesystem::path log_path(const DeploymentId& id) const;
+    Task<std::vector<EngineInfo>> engines();
 
     // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when nobody
     // wants it to run, ENGINE_FAILED with its last words when it keeps failing.

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -7,7 +8,7 @@
 
 #include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
-#include "base/events/event_bus.hpp"
+#include "base/fs/safe_path.hpp"
 #include "features/models/model.hpp"
 #include "features/models/model_ref.hpp"
 #include "features/models/model_store.hpp"
@@ -44,12 +45,17 @@ class ModelService {
     // Hashes every blob of the model again; sets it broken when one differs (DIGEST_MISMATCH). `report` gets 0..1 on the
     // event loop.
     Task<> verify(ModelId id, std::function<void(double)> report);
+    // Ends hashing soon.
+    void stop() { stopping_ = true; }
 
   private:
     Deps deps_;
+    std::atomic<bool> stopping_ = false;
 };
 
-// models/<source>/<repo>/<revision>, relative to the data directory.
+// <source>/<repo>/<revision>, below models/ of the data directory.
 std::filesystem::path model_directory(const ModelRef& pinned);
+// Where a model's file is linked, below models/. UNSAFE_FILE.
+SafePath link_path(const ModelRef& pinned, const std::string& file);
 
 }  // namespace llmm::models

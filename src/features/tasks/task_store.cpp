@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error/error.hpp"
+#include "storage/list_query.hpp"
 
 namespace llmm::tasks {
 
@@ -17,6 +18,8 @@ constexpr int kMaxLostLeases = 3;  // design: "a task that loses its lease three
 constexpr std::string_view kColumns =
     "id, kind, subject, state, priority, run_at, attempts, max_attempts, fence, cancel_requested, progress, error_code, "
     "error_message, created_at, updated_at";
+constexpr std::size_t kColumnCount = 15;
+constexpr storage::SortField kSortFields[] = {{"created_at", "created_at"}, {"updated_at", "updated_at"}};
 
 QueuedTask from_row(const Row& row) {
     return {.id = TaskId::trusted(row.text(0)),
@@ -79,15 +82,23 @@ void request_cancel(Session& session, const TaskId& id, TimePoint now) {
 
 Task<storage::Page<QueuedTask>> TaskStore::list(TaskQuery query) {
     co_return co_await database_.read([query](Session& session) {
-        storage::PageQuery page("tasks", kColumns, query.sort, query.limit, query.cursor);
-        if (query.state) page.where("state = ?", std::string(name_of(*query.state)));
-        if (!query.kind.empty()) page.where("kind = ?", query.kind);
-        return page.run(session, from_row);
+        storage::ListQuery list(kColumns, kColumnCount, "tasks", kSortFields, query.sort, query.limit, query.cursor);
+        if (query.state) list.where("state = ?", name_of(*query.state));
+        if (!query.kind.empty()) list.where("kind = ?", query.kind);
+        return list.run(session, from_row);
     });
 }
 
 Task<std::optional<QueuedTask>> TaskStore::find(TaskId id) {
     co_return co_await database_.read([id](Session& session) { return find_task(session, id); });
+}
+
+Task<TaskId> TaskStore::enqueue_unique(NewTask task) {
+    co_return co_await database_.write([task](Session& session) {
+        const auto live = session.query_one("SELECT id FROM tasks WHERE unique_key = ?",
+                                            [](const Row& row) { return TaskId::trusted(row.text(0)); }, task.unique_key);
+        return live ? *live : enqueue(session, task, now());
+    });
 }
 
 Task<> TaskStore::retry(TaskId id) {

@@ -1,12 +1,12 @@
 #include "integrations/demo/demo_hub.hpp"
 
+#include "base/error/error.hpp"
+#include "base/fs/file.hpp"
+
 #include <algorithm>
 #include <system_error>
 
 #include <toml++/toml.h>
-
-#include "base/error/error.hpp"
-#include "base/fs/file.hpp"
 
 namespace llmm::hubs {
 namespace {
@@ -37,7 +37,7 @@ std::string required_text(const toml::table& entry, std::string_view name) {
 
 bool contains_ignoring_case(std::string_view text, std::string_view part) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return !std::ranges::search(text, part, {}, lower, lower).empty();
+    return part.empty() || !std::ranges::search(text, part, {}, lower, lower).empty();
 }
 
 bool matches(const ModelSummary& model, const SearchQuery& query) {
@@ -70,12 +70,16 @@ DemoHub::DemoHub(std::filesystem::path shelf_directory) : directory_(std::move(s
         model.summary.license = (*entry)["license"].value<std::string>();
         model.summary.category = std::string(kCategory);
         if (format.size() > 1) model.summary.formats = model.summary.tags = {format.substr(1)};
-        model.file = {.path = file, .size = static_cast<std::uint64_t>(*size), .sha256 = digest, .git_sha1 = std::nullopt};
+        model.file = {.path = file,
+                      .size = static_cast<std::uint64_t>(*size),
+                      .sha256 = digest,
+                      .git_sha1 = std::nullopt};
         // Shaped like a commit; it changes exactly when a file does.
         model.revision = Sha256::of(fmt::format("{}  {}\n", digest->hex(), file)).hex().substr(0, 40);
         models_.push_back(std::move(model));
     }
-    if (std::filesystem::exists(directory_ / "README.md")) card_ = read_text_file(directory_ / "README.md", kMaxCardBytes);
+    if (std::filesystem::exists(directory_ / "README.md"))
+        card_ = read_text_file(directory_ / "README.md", kMaxCardBytes);
 }
 
 Task<SearchPage> DemoHub::search(SearchQuery query) {
@@ -93,7 +97,8 @@ Task<std::vector<Category>> DemoHub::categories() {
 
 Task<Repository> DemoHub::repository(std::string repo, std::string revision) {
     const Model& model = model_named(repo, revision);
-    co_return Repository{.summary = model.summary, .revision = model.revision, .files = {model.file}, .card = card_};
+    co_return Repository{
+        .summary = model.summary, .revision = model.revision, .files = {model.file}, .card = card_};
 }
 
 Task<FileSource> DemoHub::locate(std::string repo, std::string revision, std::string path) {
@@ -106,12 +111,14 @@ Task<FileSource> DemoHub::locate(std::string repo, std::string revision, std::st
 }
 
 const DemoHub::Model& DemoHub::model_named(const std::string& repo, const std::string& revision) const {
-    const auto found = std::ranges::find(models_, repo, [](const Model& model) { return model.summary.repo; });
+    const auto found =
+        std::ranges::find(models_, repo, [](const Model& model) { return model.summary.repo; });
     if (found == models_.end()) {
         fail(ErrorCode::hub_repo_not_found, "there is no demo model {}", "没有演示模型 {}", repo);
     }
     if (!revision.empty() && revision != found->revision) {
-        fail(ErrorCode::hub_revision_not_found, "the demo model {} has no revision {}", "演示模型 {} 没有版本 {}", repo, revision);
+        fail(ErrorCode::hub_revision_not_found, "the demo model {} has no revision {}",
+             "演示模型 {} 没有版本 {}", repo, revision);
     }
     return *found;
 }

@@ -1,17 +1,18 @@
 #pragma once
+#include "base/crypto/digest.hpp"
+#include "integrations/hub.hpp"
+
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include "base/crypto/digest.hpp"
-#include "integrations/hub.hpp"
 
 namespace llmm::hubs {
 
 // The models that come with the program, from the shelf.toml of a folder: a hub without a network.
 class DemoHub final : public Hub {
   public:
-    // Reads the shelf (blocking, small). Throws INTERNAL when it is missing or wrong: it is part of the installation.
+    // Reads the shelf (blocking, small). Throws INTERNAL when it is missing or wrong: it is part of the
+    // installation.
     explicit DemoHub(std::filesystem::path shelf_directory);
 
     std::string_view source() const override { return "demo"; }

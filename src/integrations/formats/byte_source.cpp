@@ -1,7 +1,11 @@
 #include "integrations/formats/byte_source.hpp"
 
+#include "base/fs/file.hpp"
+
 #include <algorithm>
+#include <cerrno>
 #include <limits>
+#include <sys/stat.h>
 
 namespace llmm::formats {
 namespace {
@@ -31,6 +35,21 @@ std::size_t MemorySource::read(std::uint64_t offset, std::span<std::byte> buffer
     return size;
 }
 
+DescriptorSource DescriptorSource::whole_file(int fd) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) throw_errno("fstat", errno);
+    if (!S_ISREG(status.st_mode)) {
+        throw Error(ErrorCode::unsafe_file, Text{"a model must be a regular file", "模型必须是普通文件"});
+    }
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    return {fd, size, size};
+}
+
+std::size_t DescriptorSource::read(std::uint64_t offset, std::span<std::byte> buffer) const {
+    if (offset >= available_) return 0;
+    return read_at(fd_, buffer.first(std::min<std::uint64_t>(buffer.size(), available_ - offset)), offset);
+}
+
 ByteCursor::ByteCursor(const ByteSource& source, std::uint64_t limit)
     : source_(source), limit_(limit), file_size_(source.file_size()), end_(readable_end(source, limit)) {}
 
@@ -43,15 +62,16 @@ void ByteCursor::refuse(std::uint64_t size) {
     if (__builtin_add_overflow(position_, size, &needed)) needed = std::numeric_limits<std::uint64_t>::max();
     if (file_size_ && needed > *file_size_) {
         fail(ProblemKind::truncated,
-             Text::format("the file has {} bytes, its header alone needs more", "文件只有 {} 字节，连文件头都不完整",
-                          *file_size_),
+             Text::format("the file has {} bytes, its header alone needs more",
+                          "文件只有 {} 字节，连文件头都不完整", *file_size_),
              needed);
     } else if (needed > limit_) {
         fail(ProblemKind::unsupported,
              Text::format("the header is larger than {} bytes", "文件头超过 {} 字节", limit_));
     } else {
         fail(ProblemKind::incomplete,
-             Text::format("the header is not complete yet: {} bytes are needed", "文件头尚未完整：需要 {} 字节", needed),
+             Text::format("the header is not complete yet: {} bytes are needed",
+                          "文件头尚未完整：需要 {} 字节", needed),
              needed);
     }
 }

@@ -1,4 +1,8 @@
 #pragma once
+#include "base/async/signal.hpp"
+#include "base/async/task.hpp"
+#include "base/error/error.hpp"
+
 #include <chrono>
 #include <exception>
 #include <map>
@@ -9,14 +13,10 @@
 
 #include <boost/asio/this_coro.hpp>
 
-#include "base/async/signal.hpp"
-#include "base/async/task.hpp"
-#include "base/error/error.hpp"
-
 namespace llmm::hubs::huggingface {
 
-// Keeps answers for a while and lets callers who ask the same at the same time wait for one request. Errors are told to
-// those who waited and are not kept. Used from the event loop only.
+// Keeps answers for a while and lets callers who ask the same at the same time wait for one request. Errors
+// are told to those who waited and are not kept. Used from the event loop only.
 template <class Value>
 class AnswerCache {
   public:
@@ -28,7 +28,8 @@ class AnswerCache {
     Task<Value> get(std::string key, Fetch fetch) {
         for (;;) {
             const auto entry = entries_.find(key);
-            if (entry != entries_.end() && Clock::now() < entry->second.expires) co_return *entry->second.value;
+            if (entry != entries_.end() && Clock::now() < entry->second.expires)
+                co_return *entry->second.value;
             const auto flight = flights_.find(key);
             if (flight == flights_.end()) break;
             const std::shared_ptr<Flight> shared = flight->second;
@@ -78,8 +79,8 @@ class AnswerCache {
         std::erase_if(entries_, [&](const auto& entry) { return entry.second.expires <= now; });
         if (entries_.size() >= max_entries_) {
             // One lifetime for all: the first to expire is the oldest.
-            entries_.erase(std::ranges::min_element(
-                entries_, {}, [](const auto& entry) { return entry.second.expires; }));
+            entries_.erase(std::ranges::min_element(entries_, {},
+                                                    [](const auto& entry) { return entry.second.expires; }));
         }
         entries_.insert_or_assign(key, Entry{std::move(value), now + lifetime_});
     }

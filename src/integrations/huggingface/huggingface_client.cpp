@@ -1,10 +1,10 @@
 #include "integrations/huggingface/huggingface_client.hpp"
 
-#include <algorithm>
-
 #include "base/async/signal.hpp"
 #include "base/log/log.hpp"
 #include "integrations/huggingface/links.hpp"
+
+#include <algorithm>
 
 namespace llmm::hubs::huggingface {
 namespace {
@@ -40,7 +40,8 @@ Task<Client::Answer> Client::ask(Question question, bool signed_urls) {
         HttpResponse response = co_await persist(question, waited);
         const int status = response.status;
         if (status == 200 || status == 206) co_return Answer{question.url, std::move(response)};
-        if (!is_redirect(status)) throw refusal({question.url, question.subject, !token().empty()}, response, now());
+        if (!is_redirect(status))
+            throw refusal({question.url, question.subject, !token().empty()}, response, now());
 
         const auto location = find_header(response.headers, "Location");
         const auto target = location ? question.url.resolve(*location) : std::nullopt;
@@ -62,9 +63,11 @@ Task<Client::Answer> Client::ask(Question question, bool signed_urls) {
 Task<Client::Answer> Client::ask_here(Question question) {
     Answer answer = co_await ask(std::move(question));
     if (answer.elsewhere) {
-        bad_redirect(answer.url, answer.response,
-                     Text::format("the hub's answer is a redirect to {}: a network login page, or a wrong HF_ENDPOINT",
-                                  "hub 的回答重定向到了 {}：可能是网络登录页，或 HF_ENDPOINT 有误", answer.elsewhere->host()));
+        bad_redirect(
+            answer.url, answer.response,
+            Text::format("the hub's answer is a redirect to {}: a network login page, or a wrong HF_ENDPOINT",
+                         "hub 的回答重定向到了 {}：可能是网络登录页，或 HF_ENDPOINT 有误",
+                         answer.elsewhere->host()));
     }
     co_return answer;
 }
@@ -84,7 +87,8 @@ Task<HttpResponse> Client::persist(Question question, milliseconds& waited) {
             const auto tick = RateLimits::Clock::now();
             log_warning(response);
             if (response.status == 429) {
-                const milliseconds wait = limits_.refuse(question.request_class, response.headers, tick, now());
+                const milliseconds wait =
+                    limits_.refuse(question.request_class, response.headers, tick, now());
                 if (++throttles > kMaxThrottles) throw rate_limited(question.url, wait);
                 continue;
             }
@@ -112,7 +116,8 @@ Task<> Client::wait_for_quota(const Question& question, milliseconds& waited) {
     }
 }
 
-// Doubles from try to try; somewhere between half and all of it, so that many clients don't come back together.
+// Doubles from try to try; somewhere between half and all of it, so that many clients don't come back
+// together.
 milliseconds Client::retry_delay(int failures) {
     const auto full = std::min(options_.max_retry_delay, options_.first_retry_delay * (1 << (failures - 1)));
     return milliseconds(std::uniform_int_distribution<std::int64_t>(full.count() / 2, full.count())(jitter_));

@@ -1,9 +1,4 @@
 #pragma once
-#include <chrono>
-#include <optional>
-#include <random>
-#include <string>
-
 #include "base/async/task.hpp"
 #include "base/net/http_client.hpp"
 #include "base/net/url_guard.hpp"
@@ -11,10 +6,15 @@
 #include "integrations/huggingface/huggingface_errors.hpp"
 #include "integrations/huggingface/rate_limit.hpp"
 
+#include <chrono>
+#include <optional>
+#include <random>
+#include <string>
+
 namespace llmm::hubs::huggingface {
 
-// Asks the hub one question until there is an answer: waits for the rate limit, tries again after passing failures,
-// follows redirects inside the hub's origin. The token goes to that origin and nowhere else.
+// Asks the hub one question until there is an answer: waits for the rate limit, tries again after passing
+// failures, follows redirects inside the hub's origin. The token goes to that origin and nowhere else.
 class Client {
   public:
     struct Options {
@@ -40,8 +40,8 @@ class Client {
 
     Client(Options options, HttpClient& http, const UrlGuard& guard);
 
-    // Throws Error for everything but success and a redirect elsewhere. With `signed_urls`, a redirect to a URL that
-    // carries a signature counts as elsewhere even inside the origin.
+    // Throws Error for everything but success and a redirect elsewhere. With `signed_urls`, a redirect to a
+    // URL that carries a signature counts as elsewhere even inside the origin.
     Task<Answer> ask(Question question, bool signed_urls = false);
     // A success of the hub itself; an Error when the hub sends elsewhere.
     Task<Answer> ask_here(Question question);

@@ -1,9 +1,9 @@
 #include "integrations/huggingface/huggingface_errors.hpp"
 
-#include <algorithm>
-
 #include "integrations/huggingface/huggingface_json.hpp"
 #include "integrations/huggingface/rate_limit.hpp"
+
+#include <algorithm>
 
 namespace llmm::hubs::huggingface {
 namespace {
@@ -40,16 +40,20 @@ Error make(ErrorCode code, Text text, const std::string& message = {}) {
 Error gated(const Asked& asked) {
     const std::string& repo = asked.subject.repo;
     if (!asked.with_token) {
-        return make(ErrorCode::hub_gated,
-                    Text::format("{0} is gated: accept its licence at {1}/{0}, then set HF_TOKEN to a token of that account",
-                                 "{0} 需要授权：请先在 {1}/{0} 接受许可协议，再把 HF_TOKEN 设为该账号的令牌", repo,
-                                 asked.url.origin()));
+        return make(
+            ErrorCode::hub_gated,
+            Text::format(
+                "{0} is gated: accept its licence at {1}/{0}, then set HF_TOKEN to a token of that account",
+                "{0} 需要授权：请先在 {1}/{0} 接受许可协议，再把 HF_TOKEN 设为该账号的令牌", repo,
+                asked.url.origin()));
     }
-    return make(ErrorCode::hub_gated,
-                Text::format("{0} is gated and the account of HF_TOKEN is not on its list: accept its licence or ask for "
-                             "access at {1}/{0}",
-                             "{0} 需要授权，HF_TOKEN 的账号不在授权名单中：请在 {1}/{0} 接受许可协议或申请访问", repo,
-                             asked.url.origin()));
+    return make(
+        ErrorCode::hub_gated,
+        Text::format(
+            "{0} is gated and the account of HF_TOKEN is not on its list: accept its licence or ask for "
+            "access at {1}/{0}",
+            "{0} 需要授权，HF_TOKEN 的账号不在授权名单中：请在 {1}/{0} 接受许可协议或申请访问", repo,
+            asked.url.origin()));
 }
 
 Error repo_not_found(const Asked& asked) {
@@ -60,26 +64,31 @@ Error repo_not_found(const Asked& asked) {
                                  "hub 上没有 {}，或者它是私有仓库而 HF_TOKEN 无权查看", repo));
     }
     // The hub answers an anonymous client the same in all three cases.
-    return make(ErrorCode::hub_repo_not_found,
-                Text::format("{} does not exist on the hub, or it is private, or it needs a token: check the name, or set "
-                             "HF_TOKEN if it is yours",
-                             "hub 上没有 {}，或者它是私有仓库，或者需要令牌：请检查名称；如果您有权访问，请设置 HF_TOKEN", repo));
+    return make(
+        ErrorCode::hub_repo_not_found,
+        Text::format(
+            "{} does not exist on the hub, or it is private, or it needs a token: check the name, or set "
+            "HF_TOKEN if it is yours",
+            "hub 上没有 {}，或者它是私有仓库，或者需要令牌：请检查名称；如果您有权访问，请设置 HF_TOKEN",
+            repo));
 }
 
 Error token_rejected(const Asked& asked, const std::string& message) {
     if (asked.with_token) {
-        return make(ErrorCode::hub_token_rejected,
-                    {"the hub does not accept HF_TOKEN for this: it is wrong, expired or lacks the permission",
-                     "hub 不接受此 HF_TOKEN：令牌错误、已过期或权限不足"},
-                    message);
+        return make(
+            ErrorCode::hub_token_rejected,
+            {"the hub does not accept HF_TOKEN for this: it is wrong, expired or lacks the permission",
+             "hub 不接受此 HF_TOKEN：令牌错误、已过期或权限不足"},
+            message);
     }
     return make(ErrorCode::hub_token_rejected,
-                {"the hub answers only with a token: set HF_TOKEN", "hub 要求令牌：请设置 HF_TOKEN"}, message);
+                {"the hub answers only with a token: set HF_TOKEN", "hub 要求令牌：请设置 HF_TOKEN"},
+                message);
 }
 
 Error revision_not_found(const Asked& asked) {
-    return make(ErrorCode::hub_revision_not_found, Text::format("{} has no revision {}", "{} 没有版本 {}", asked.subject.repo,
-                                                                asked.subject.revision));
+    return make(ErrorCode::hub_revision_not_found, Text::format("{} has no revision {}", "{} 没有版本 {}",
+                                                                asked.subject.repo, asked.subject.revision));
 }
 
 Error file_not_found(const Asked& asked) {
@@ -110,43 +119,56 @@ Error classify(const Asked& asked, const HttpResponse& response, TimePoint now) 
     if (code == "RepoNotFound") return repo_not_found(asked);
     switch (response.status) {
         case 400:
-            return make(ErrorCode::bad_request, {"the hub does not accept this request", "hub 不接受此请求"}, message);
+            return make(ErrorCode::malformed_request, {"the hub does not accept this request", "hub 不接受此请求"},
+                        message);
         case 401:
             if (message == kBadToken || asked.subject.repo.empty()) return token_rejected(asked, message);
             return repo_not_found(asked);
-        case 403: return token_rejected(asked, message);
-        case 404: return unknown_404(asked, message);
+        case 403:
+            return token_rejected(asked, message);
+        case 404:
+            return unknown_404(asked, message);
         case 429: {
             const auto header = find_header(response.headers, "Retry-After");
             const auto wait = header ? parse_retry_after(*header, now) : std::nullopt;
             return rate_limited(asked.url, wait.value_or(std::chrono::seconds(0)));
         }
-        default: break;
+        default:
+            break;
     }
     if (is_transient(response.status)) {
-        return make(ErrorCode::hub_unreachable,
-                    Text::format("{0} has a problem of its own (status {1}): try again later, or name a mirror in HF_ENDPOINT",
-                                 "{0} 自身出现故障（状态码 {1}）：请稍后再试，或用 HF_ENDPOINT 指定镜像", asked.url.host(),
-                                 response.status),
-                    message);
+        return make(
+            ErrorCode::hub_unreachable,
+            Text::format(
+                "{0} has a problem of its own (status {1}): try again later, or name a mirror in HF_ENDPOINT",
+                "{0} 自身出现故障（状态码 {1}）：请稍后再试，或用 HF_ENDPOINT 指定镜像", asked.url.host(),
+                response.status),
+            message);
     }
     return make(ErrorCode::hub_bad_response,
-                Text::format("{0} answered with the unexpected status {1}", "{0} 返回了意外的状态码 {1}", asked.url.host(),
-                             response.status),
+                Text::format("{0} answered with the unexpected status {1}", "{0} 返回了意外的状态码 {1}",
+                             asked.url.host(), response.status),
                 message);
 }
 
 Text reason_of(HttpFailure failure) {
     switch (failure) {
-        case HttpFailure::resolve: return {"its name can't be resolved", "无法解析其域名"};
-        case HttpFailure::connect: return {"it can't be connected", "无法建立连接"};
-        case HttpFailure::tls: return {"no secure connection comes about", "无法建立安全连接"};
-        case HttpFailure::timeout: return {"it does not answer in time", "未在规定时间内回答"};
-        case HttpFailure::stalled: return {"it stopped sending", "中途停止发送数据"};
-        case HttpFailure::broken: return {"the connection broke", "连接中断"};
+        case HttpFailure::resolve:
+            return {"its name can't be resolved", "无法解析其域名"};
+        case HttpFailure::connect:
+            return {"it can't be connected", "无法建立连接"};
+        case HttpFailure::tls:
+            return {"no secure connection comes about", "无法建立安全连接"};
+        case HttpFailure::timeout:
+            return {"it does not answer in time", "未在规定时间内回答"};
+        case HttpFailure::stalled:
+            return {"it stopped sending", "中途停止发送数据"};
+        case HttpFailure::broken:
+            return {"the connection broke", "连接中断"};
         case HttpFailure::too_large:
         case HttpFailure::blocked_address:
-        case HttpFailure::protocol: break;  // network_failure has words of their own for them
+        case HttpFailure::protocol:
+            break;  // network_failure has words of their own for them
     }
     return {"the connection failed", "连接失败"};
 }
@@ -161,27 +183,33 @@ Error network_failure(const Url& url, const HttpError& error) {
     std::string note = fmt::format("{}: {}", url.for_log(), error.what());
     switch (error.failure()) {
         case HttpFailure::blocked_address:
-            return make(ErrorCode::url_forbidden,
-                        Text::format("{} leads to an address that is not allowed: add the host to network.allowed_hosts if "
-                                     "it is yours",
-                                     "{} 指向不被允许的地址：如果是您自己的主机，请加入 network.allowed_hosts", url.host()))
+            return make(
+                       ErrorCode::url_forbidden,
+                       Text::format("{} leads to an address that is not allowed: add the host to "
+                                    "network.allowed_hosts if "
+                                    "it is yours",
+                                    "{} 指向不被允许的地址：如果是您自己的主机，请加入 network.allowed_hosts",
+                                    url.host()))
                 .with_log_note(std::move(note));
         case HttpFailure::too_large:
             return make(ErrorCode::hub_bad_response,
                         Text::format("the answer of {} is too large", "{} 的回答过大", url.host()))
                 .with_log_note(std::move(note));
         case HttpFailure::protocol:
-            return make(ErrorCode::hub_bad_response,
-                        Text::format("{} does not speak HTTP as expected", "{} 的 HTTP 回答不合规", url.host()))
+            return make(ErrorCode::hub_bad_response, Text::format("{} does not speak HTTP as expected",
+                                                                  "{} 的 HTTP 回答不合规", url.host()))
                 .with_log_note(std::move(note));
-        default: break;
+        default:
+            break;
     }
     const Text reason = reason_of(error.failure());
     return make(ErrorCode::hub_unreachable,
-                Text::format("{0} can't be reached ({1}): check the network, set a proxy (HTTPS_PROXY), or name a mirror in "
-                             "HF_ENDPOINT",
-                             "无法访问 {0}（{2}）：请检查网络，设置代理（HTTPS_PROXY），或用 HF_ENDPOINT 指定镜像", url.host(),
-                             reason.en, reason.zh))
+                Text::format(
+                    "{0} can't be reached ({1}): check the network, set a proxy (HTTPS_PROXY), or name a "
+                    "mirror in "
+                    "HF_ENDPOINT",
+                    "无法访问 {0}（{2}）：请检查网络，设置代理（HTTPS_PROXY），或用 HF_ENDPOINT 指定镜像",
+                    url.host(), reason.en, reason.zh))
         .with_log_note(std::move(note));
 }
 
@@ -195,16 +223,20 @@ Error rate_limited(const Url& url, std::chrono::milliseconds wait) {
         .with_retry_after(seconds);
 }
 
-bool is_transient(int status) { return status == 408 || status >= 500; }
+bool is_transient(int status) {
+    return status == 408 || status >= 500;
+}
 
 bool is_transient(HttpFailure failure) {
     // A timeout is not: the user has waited long enough. A failed handshake stays one.
-    return failure == HttpFailure::resolve || failure == HttpFailure::connect || failure == HttpFailure::broken;
+    return failure == HttpFailure::resolve || failure == HttpFailure::connect ||
+           failure == HttpFailure::broken;
 }
 
 std::string log_note(const Url& url, const HttpResponse& response) {
     const auto id = find_header(response.headers, "X-Request-Id");
-    return fmt::format("{} answered {}, request id {}", url.for_log(), response.status, id ? one_line(*id) : "unknown");
+    return fmt::format("{} answered {}, request id {}", url.for_log(), response.status,
+                       id ? one_line(*id) : "unknown");
 }
 
 }  // namespace llmm::hubs::huggingface

@@ -1,10 +1,10 @@
 #pragma once
-#include <string>
-#include <string_view>
-
 #include "base/error/error.hpp"
 #include "base/net/http_client.hpp"
 #include "base/time/time.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace llmm::hubs::huggingface {
 

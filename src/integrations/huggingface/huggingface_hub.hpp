@@ -1,8 +1,4 @@
 #pragma once
-#include <chrono>
-#include <string>
-#include <vector>
-
 #include "base/net/http_client.hpp"
 #include "base/net/url_guard.hpp"
 #include "base/secret/secret.hpp"
@@ -11,19 +7,25 @@
 #include "integrations/huggingface/huggingface_client.hpp"
 #include "integrations/huggingface/repo_id.hpp"
 
+#include <chrono>
+#include <string>
+#include <vector>
+
 namespace llmm::hubs {
 
 // huggingface.co, or a mirror that speaks the same protocol.
 class HuggingFaceHub final : public Hub {
   public:
     struct Options {
-        Url endpoint;         // HF_ENDPOINT
-        SecretString token;   // HF_TOKEN; empty: anonymous
-        std::chrono::milliseconds cache_lifetime = std::chrono::minutes(5);  // of search pages and repositories; 0: none
+        Url endpoint;        // HF_ENDPOINT
+        SecretString token;  // HF_TOKEN; empty: anonymous
+        std::chrono::milliseconds cache_lifetime =
+            std::chrono::minutes(5);  // of search pages and repositories; 0: none
         std::chrono::milliseconds request_timeout = std::chrono::seconds(30);
         std::chrono::milliseconds first_retry_delay{500};
         std::chrono::milliseconds max_retry_delay{8'000};
-        std::chrono::milliseconds max_throttle_wait{30'000};  // beyond it a request fails with HUB_RATE_LIMITED
+        std::chrono::milliseconds max_throttle_wait{
+            30'000};  // beyond it a request fails with HUB_RATE_LIMITED
     };
     // Both must outlive the hub.
     HuggingFaceHub(Options options, HttpClient& http, const UrlGuard& guard);

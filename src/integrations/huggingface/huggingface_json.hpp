@@ -1,19 +1,20 @@
 #pragma once
+#include "integrations/hub.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "integrations/hub.hpp"
-
 // The hub's JSON. Nothing else knows its field names.
 //
-// What only describes a model (counts, tags, dates) counts as unknown when it is missing or of another type. What a
-// download relies on (names, sizes, digests) must be right: HUB_BAD_RESPONSE says which field is not and why.
+// What only describes a model (counts, tags, dates) counts as unknown when it is missing or of another type.
+// What a download relies on (names, sizes, digests) must be right: HUB_BAD_RESPONSE says which field is not
+// and why.
 namespace llmm::hubs::huggingface {
 
 // What to ask for in a search; without it the hub leaves out half of a summary.
-inline constexpr std::string_view kSearchFields[] = {"author",   "downloads",    "likes",  "tags",   "pipeline_tag",
-                                                     "gated",    "lastModified", "private"};
+inline constexpr std::string_view kSearchFields[] = {"author",       "downloads", "likes",        "tags",
+                                                     "pipeline_tag", "gated",     "lastModified", "private"};
 
 std::vector<ModelSummary> parse_search(std::string_view body);
 

@@ -1,8 +1,8 @@
 #include "integrations/huggingface/huggingface_json.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm::hubs::huggingface {
 namespace {
@@ -29,7 +29,8 @@ std::string info_with(const std::string& siblings) {
 }  // namespace
 
 TEST(HuggingFaceJson, reads_a_row_of_a_search) {
-    const auto models = parse_search(R"([{"_id":"67","id":"ggml-org/gemma-3-1b-it-GGUF","author":"ggml-org","likes":38,
+    const auto models =
+        parse_search(R"([{"_id":"67","id":"ggml-org/gemma-3-1b-it-GGUF","author":"ggml-org","likes":38,
         "downloads":186325,"tags":["gguf","license:gemma","region:us"],"pipeline_tag":"text-generation","gated":"manual",
         "private":false,"lastModified":"2025-03-12T10:30:05.000Z"}])");
     ASSERT_EQ(models.size(), 1u);
@@ -48,10 +49,11 @@ TEST(HuggingFaceJson, reads_a_row_of_a_search) {
 }
 
 TEST(HuggingFaceJson, takes_what_only_describes_as_unknown_when_it_is_odd) {
-    for (const char* row : {R"({"id":"a/b"})",
-                            R"({"id":"a/b","downloads":null,"likes":null,"tags":null,"pipeline_tag":null,"gated":null})",
-                            R"({"id":"a/b","downloads":"many","likes":-1,"tags":{"x":1},"pipeline_tag":7,"gated":0})",
-                            R"({"id":"a/b","downloads":1e30,"likes":1.5,"tags":[1,null],"lastModified":"yesterday"})"}) {
+    for (const char* row :
+         {R"({"id":"a/b"})",
+          R"({"id":"a/b","downloads":null,"likes":null,"tags":null,"pipeline_tag":null,"gated":null})",
+          R"({"id":"a/b","downloads":"many","likes":-1,"tags":{"x":1},"pipeline_tag":7,"gated":0})",
+          R"({"id":"a/b","downloads":1e30,"likes":1.5,"tags":[1,null],"lastModified":"yesterday"})"}) {
         const ModelSummary model = parse_search(fmt::format("[{}]", row)).at(0);
         EXPECT_EQ(model.downloads, std::nullopt) << row;
         EXPECT_EQ(model.likes, std::nullopt) << row;
@@ -107,10 +109,12 @@ TEST(HuggingFaceJson, notices_that_sizes_are_missing) {
 }
 
 TEST(HuggingFaceJson, refuses_a_repository_without_its_identity) {
-    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"), "the hub's answer can't be used: model.sha is missing");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"),
+              "the hub's answer can't be used: model.sha is missing");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b","sha":"main"})"),
               "the hub's answer can't be used: model.sha is not a commit");
-    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"), "the hub's answer can't be used: model.id is not a string");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"),
+              "the hub's answer can't be used: model.id is not a string");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"../x"})"),
               "the hub's answer can't be used: model.id is not a repository name");
     EXPECT_EQ(problem(parse_model_info, "[]"), "the hub's answer can't be used: model is not an object");
@@ -118,7 +122,9 @@ TEST(HuggingFaceJson, refuses_a_repository_without_its_identity) {
 
 TEST(HuggingFaceJson, names_the_size_that_is_wrong) {
     const auto with_size = [](const std::string& size) {
-        return problem(parse_model_info, info_with(fmt::format(R"([{{"rfilename":"a"}},{{"rfilename":"b","size":{}}}])", size)));
+        return problem(
+            parse_model_info,
+            info_with(fmt::format(R"([{{"rfilename":"a"}},{{"rfilename":"b","size":{}}}])", size)));
     };
     const std::string start = "the hub's answer can't be used: siblings[1].size ";
     EXPECT_EQ(with_size("-1"), start + "is negative");
@@ -133,7 +139,9 @@ TEST(HuggingFaceJson, names_the_size_that_is_wrong) {
 }
 
 TEST(HuggingFaceJson, names_the_digest_or_path_that_is_wrong) {
-    const auto with = [](const std::string& sibling) { return problem(parse_model_info, info_with("[" + sibling + "]")); };
+    const auto with = [](const std::string& sibling) {
+        return problem(parse_model_info, info_with("[" + sibling + "]"));
+    };
     const std::string start = "the hub's answer can't be used: siblings[0]";
     EXPECT_EQ(with("7"), start + " is not an object");
     EXPECT_EQ(with("{}"), start + ".rfilename is missing");
@@ -141,8 +149,10 @@ TEST(HuggingFaceJson, names_the_digest_or_path_that_is_wrong) {
     EXPECT_EQ(with(R"({"rfilename":")" + std::string(4097, 'a') + "\"}"), start + ".rfilename is too long");
     EXPECT_EQ(with(R"({"rfilename":"a","lfs":[]})"), start + ".lfs is not an object");
     EXPECT_EQ(with(R"({"rfilename":"a","lfs":{}})"), start + ".lfs.sha256 is missing");
-    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":"../../x"}})"), start + ".lfs.sha256 is not a SHA-256");
-    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":")" + kDigest + R"(","size":-5}})"), start + ".lfs.size is negative");
+    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":"../../x"}})"),
+              start + ".lfs.sha256 is not a SHA-256");
+    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":")" + kDigest + R"(","size":-5}})"),
+              start + ".lfs.size is negative");
     EXPECT_EQ(with(R"({"rfilename":"a","blobId":"xyz"})"), start + ".blobId is not a git SHA-1");
 }
 
@@ -158,7 +168,8 @@ TEST(HuggingFaceJson, reads_the_files_of_a_tree) {
     EXPECT_EQ(files[1].git_sha1, kCommit);
     EXPECT_EQ(files[1].size, 3u);
     EXPECT_EQ(problem(parse_tree, R"({"error":"x"})"), "the hub's answer can't be used: tree is not a list");
-    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"), "the hub's answer can't be used: tree[0].path is missing");
+    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"),
+              "the hub's answer can't be used: tree[0].path is missing");
 }
 
 TEST(HuggingFaceJson, reads_categories_with_their_labels) {
@@ -184,8 +195,10 @@ TEST(HuggingFaceJson, finds_the_message_of_a_refusal_in_every_form) {
     EXPECT_EQ(parse_error_message(R"({"error":"Repository not found"})"), "Repository not found");
     EXPECT_EQ(parse_error_message(R"({"error":["first","second"]})"), "first");
     EXPECT_EQ(parse_error_message(R"({"errors":[{"message":"bad"}]})"), "bad");
-    EXPECT_EQ(parse_error_message(R"({"error":"x","error_description":"the token is old"})"), "the token is old");
-    for (const char* silent : {"", "Entry not found", "[]", "{}", R"({"error":7})", R"({"error":[]})", R"({"errors":{}})"}) {
+    EXPECT_EQ(parse_error_message(R"({"error":"x","error_description":"the token is old"})"),
+              "the token is old");
+    for (const char* silent :
+         {"", "Entry not found", "[]", "{}", R"({"error":7})", R"({"error":[]})", R"({"errors":{}})"}) {
         EXPECT_EQ(parse_error_message(silent), "") << silent;
     }
 }

@@ -71,13 +71,16 @@ std::optional<TimePoint> parse_http_date(std::string_view text) {
     if (text.size() != 29 || text[3] != ',' || !text.ends_with(" GMT")) return std::nullopt;
     const auto month = kMonths.find(text.substr(8, 3));
     const auto day = number(text.substr(5, 2)), year = number(text.substr(12, 4));
-    const auto hour = number(text.substr(17, 2)), minute = number(text.substr(20, 2)), second = number(text.substr(23, 2));
-    if (month == std::string_view::npos || month % 3 != 0 || !day || !year || !hour || !minute || !second) return std::nullopt;
+    const auto hour = number(text.substr(17, 2)), minute = number(text.substr(20, 2)),
+               second = number(text.substr(23, 2));
+    if (month == std::string_view::npos || month % 3 != 0 || !day || !year || !hour || !minute || !second)
+        return std::nullopt;
     const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
                                            std::chrono::month(static_cast<unsigned>(month / 3 + 1)),
                                            std::chrono::day(static_cast<unsigned>(*day))};
     if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-    return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) + seconds(*second);
+    return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
+           seconds(*second);
 }
 
 }  // namespace
@@ -123,7 +126,8 @@ milliseconds RateLimits::take(RequestClass request_class, Clock::time_point now)
 
 void RateLimits::observe(const HttpHeaders& headers, Clock::time_point now) {
     if (const auto header = find_header(headers, "RateLimit-Policy")) {
-        for (const RatePolicy& policy : parse_rate_policy(*header)) of(policy.request_class).quota = policy.quota;
+        for (const RatePolicy& policy : parse_rate_policy(*header))
+            of(policy.request_class).quota = policy.quota;
     }
     const auto header = find_header(headers, "RateLimit");
     if (!header) return;
@@ -141,7 +145,8 @@ milliseconds RateLimits::refuse(RequestClass request_class, const HttpHeaders& h
     const bool told = window.remaining && *window.remaining == 0 && window.reset > now;
     if (!told) {
         const auto header = find_header(headers, "Retry-After");
-        window.reset = now + (header ? parse_retry_after(*header, wall_now) : std::nullopt).value_or(kUnknownWait);
+        window.reset =
+            now + (header ? parse_retry_after(*header, wall_now) : std::nullopt).value_or(kUnknownWait);
     }
     window.remaining = 0;
     return std::chrono::ceil<milliseconds>(window.reset - now);

@@ -1,12 +1,12 @@
 #pragma once
+#include "base/net/http_client.hpp"
+#include "base/time/time.hpp"
+
 #include <array>
 #include <chrono>
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "base/net/http_client.hpp"
-#include "base/time/time.hpp"
 
 namespace llmm::hubs::huggingface {
 
@@ -32,8 +32,8 @@ std::vector<RatePolicy> parse_rate_policy(std::string_view header);
 // Seconds or an HTTP date; a moment in the past is zero seconds.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view header, TimePoint now);
 
-// What the hub said about this client's quota. A request takes from it before it is sent, so that many at once don't
-// run into a refusal together. Used from one thread.
+// What the hub said about this client's quota. A request takes from it before it is sent, so that many at
+// once don't run into a refusal together. Used from one thread.
 class RateLimits {
   public:
     using Clock = std::chrono::steady_clock;
@@ -42,9 +42,10 @@ class RateLimits {
     std::chrono::milliseconds take(RequestClass request_class, Clock::time_point now);
     // Learns from any answer's headers.
     void observe(const HttpHeaders& headers, Clock::time_point now);
-    // Learns from a 429, which means an empty window even when the headers don't tell of it. Returns how long it lasts.
-    std::chrono::milliseconds refuse(RequestClass request_class, const HttpHeaders& headers, Clock::time_point now,
-                                     TimePoint wall_now);
+    // Learns from a 429, which means an empty window even when the headers don't tell of it. Returns how long
+    // it lasts.
+    std::chrono::milliseconds refuse(RequestClass request_class, const HttpHeaders& headers,
+                                     Clock::time_point now, TimePoint wall_now);
 
   private:
     struct Window {

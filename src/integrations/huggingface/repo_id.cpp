@@ -8,19 +8,23 @@ namespace {
 constexpr std::size_t kMaxNameLength = 96;  // the hub's own limit
 constexpr std::size_t kMaxRevisionLength = 255;
 
-bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool is_alphanumeric(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 bool is_name(std::string_view text) {
     const auto is_edge = [](char c) { return c == '-' || c == '.'; };
-    return !text.empty() && text.size() <= kMaxNameLength && !is_edge(text.front()) && !is_edge(text.back()) &&
-           !text.contains("--") && !text.contains("..") &&
-           std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+    return !text.empty() && text.size() <= kMaxNameLength && !is_edge(text.front()) &&
+           !is_edge(text.back()) && !text.contains("--") && !text.contains("..") &&
+           std::ranges::all_of(text,
+                               [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 // git check-ref-format for one component, ASCII only.
 bool is_ref_component(std::string_view text) {
-    return !text.empty() && text.front() != '.' && text.front() != '-' && text.back() != '.' && !text.contains("..") &&
-           !text.contains("@{") && !text.ends_with(".lock") && std::ranges::all_of(text, [](char c) {
+    return !text.empty() && text.front() != '.' && text.front() != '-' && text.back() != '.' &&
+           !text.contains("..") && !text.contains("@{") && !text.ends_with(".lock") &&
+           std::ranges::all_of(text, [](char c) {
                return c > ' ' && c < '\x7f' && std::string_view("~^:?*[\\").find(c) == std::string_view::npos;
            });
 }
@@ -54,7 +58,9 @@ std::optional<Revision> Revision::parse(std::string_view text) {
     return Revision(std::string(text));
 }
 
-bool Revision::is_commit() const { return is_git_sha1(text_); }
+bool Revision::is_commit() const {
+    return is_git_sha1(text_);
+}
 
 bool is_git_sha1(std::string_view text) {
     return text.size() == 40 &&

@@ -5,7 +5,8 @@
 
 namespace llmm::hubs::huggingface {
 
-// "name" (a legacy model) or "namespace/name", as the hub lets people choose them: safe inside a URL as it is.
+// "name" (a legacy model) or "namespace/name", as the hub lets people choose them: safe inside a URL as it
+// is.
 class RepoId {
   public:
     static std::optional<RepoId> parse(std::string_view text);
@@ -20,7 +21,8 @@ class RepoId {
     std::string text_;
 };
 
-// A branch, tag, commit or ref ("refs/pr/1") that git would accept. May hold "/": encode it when it becomes a segment.
+// A branch, tag, commit or ref ("refs/pr/1") that git would accept. May hold "/": encode it when it becomes a
+// segment.
 class Revision {
   public:
     static std::optional<Revision> parse(std::string_view text);

@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+
+#include "base/net/http_client.hpp"
+
+namespace llmm {
+
+// The proxy for this URL, empty for none. Decided here and not by libcurl, so that the guard and the connection can't
+// disagree about who resolves the name.
+std::string proxy_for(const HttpClient::Options& options, const Url& url);
+
+}  // namespace llmm

@@ -1,0 +1,38 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <boost/json/fwd.hpp>
+
+#include "base/async/task.hpp"
+#include "base/events/event_bus.hpp"
+#include "features/deployments/deployment_engine.hpp"
+#include "features/deployments/deployment_log.hpp"
+#include "features/deployments/deployment_service.hpp"
+#include "integrations/engines/engine.hpp"
+
+// The only place where fields of deployments are spelled.
+namespace llmm::deployments {
+
+// Bodies of requests. Throw VALIDATION_FAILED naming every bad field.
+DeploymentRequest parse_request(const boost::json::value& body);
+DeploymentChanges parse_changes(const boost::json::value& body);
+
+boost::json::value to_json(const Deployment& deployment);
+boost::json::value to_json(const EngineInfo& engine, bool chinese);
+boost::json::value to_json(const LogTail& tail);
+boost::json::value log_line_json(std::string_view text);
+
+// Throws VALIDATION_FAILED naming each bad field as "config.<field>".
+void check_config(const std::string& config);
+engines::OptionValues engine_options(const std::string& config, const std::string& gpu_device);
+// What an engine says about itself, in the words of the contract. Throws ENGINE_FAILED.
+Task<std::string> read_effective(Upstream& engine);
+
+inline constexpr std::string_view kTopic = "deployments";
+void publish_created(EventBus& events, const Deployment& deployment);
+void publish_updated(EventBus& events, const Deployment& deployment);
+void publish_deleted(EventBus& events, const DeploymentId& id);
+
+}  // namespace llmm::deployments

@@ -1,0 +1,286 @@
+#include "features/deployments/deployment_service.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "base/async/task_group.hpp"
+#include "features/deployments/deployment_json.hpp"
+#include "features/deployments/deployment_recovery.hpp"
+
+namespace llmm::deployments {
+namespace {
+
+constexpr std::size_t kLongestName = 63;
+constexpr std::size_t kRoomForSuffix = 5;
+constexpr int kMostSuffixes = 9'999;
+
+[[noreturn]] void refuse(std::string field, Text problem, Text allowed = {}) {
+    throw Error(ErrorCode::validation_failed, Text{"a field is not as described", "字段不符合要求"},
+                {{std::move(field), FieldProblem{std::move(problem), std::move(allowed)}}});
+}
+
+[[noreturn]] void throw_not_found(const std::string& id_or_name) {
+    fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_or_name);
+}
+
+bool is_alnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) && static_cast<unsigned char>(c) < 0x80; }
+bool may_be_in_name(char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; }
+
+std::string lower(std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
+    return text;
+}
+
+void check_name(const std::string& name) {
+    const bool valid = !name.empty() && name.size() <= kLongestName && is_alnum(name[0]) && std::ranges::all_of(name, may_be_in_name);
+    if (!valid) {
+        refuse("name", {"has characters that a name can't have", "名称包含不允许的字符"},
+               {"1 to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit", "1 到 63 个字母、数字、'.'、'_' 或 '-'，以字母或数字开头"});
+    }
+    if (is_uuid(lower(name))) refuse("name", {"looks like an id", "名称不能是编号的形式"});
+}
+
+std::string name_for(const models::Model& model) {
+    std::string name = lower(model.name);
+    std::ranges::replace_if(name, [](char c) { return !may_be_in_name(c); }, '-');
+    name.erase(0, static_cast<std::size_t>(std::ranges::find_if(name, is_alnum) - name.begin()));
+    name.resize(std::min(name.size(), kLongestName - kRoomForSuffix));
+    if (name.empty() || is_uuid(name)) name.insert(0, "model");
+    return name;
+}
+
+void check_request(const DeploymentRequest& request) {
+    if (!request.name.empty()) check_name(request.name);
+    if (!is_gpu_device(request.gpu_device)) {
+        refuse("gpu_device", {"names no device", "不是有效的设备"}, {"auto, cpu, numbers as in 0,1, or GPU-<uuid>", "auto、cpu、编号（如 0,1）或 GPU-<uuid>"});
+    }
+    if (request.replicas > 1) {
+        refuse("replicas", {"more than one replica is not supported on a single machine yet; use config.parallel", "目前单机仅支持一个副本，可使用 config.parallel"}, {"1", "1"});
+    }
+    check_config(request.config);
+}
+
+}  // namespace
+
+struct DeploymentService::Impl {
+    Impl(Deps dependencies, Settings s)
+        : deps(dependencies), settings(std::move(s)), starter(deps.files, places(settings)), loops(deps.executor) {}
+
+    static EngineStarter::Places places(const Settings& settings) {
+        return {.home = settings.home,
+                .search = {.configured = settings.llama_server,
+                           .path_variable = settings.path_variable,
+                           .home = settings.home,
+                           .user_data = settings.user_data}};
+    }
+
+    std::shared_ptr<Reconciler> add(const DeploymentId& id, std::optional<Reconciler::Adopted> adopted) {
+        const auto loop = std::make_shared<Reconciler>(
+            Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files, starter},
+            Reconciler::Settings{settings.start_timeout, settings.stop_grace, settings.max_log_bytes, settings.pace}, id,
+            std::move(adopted));
+        reconcilers[id] = loop;
+        loops.spawn("deployment", run(loop));
+        return loop;
+    }
+
+    static Task<> run(std::shared_ptr<Reconciler> loop) { co_await loop->run(); }
+
+    std::shared_ptr<Reconciler> loop_of(const DeploymentId& id) const {
+        const auto found = reconcilers.find(id);
+        if (found == reconcilers.end()) throw_not_found(id.str());
+        return found->second;
+    }
+
+    Task<Deployment> find(std::string id_or_name) {
+        const auto id = DeploymentId::parse(id_or_name);
+        auto found = id ? co_await deps.store.find(*id) : co_await deps.store.find_by_name(id_or_name);
+        if (!found) throw_not_found(id_or_name);
+        co_return std::move(*found);
+    }
+
+    // The row as it is now, told to everybody.
+    Task<Deployment> announced(DeploymentId id) {
+        auto deployment = co_await find(id.str());
+        publish_updated(deps.events, deployment);
+        co_return deployment;
+    }
+
+    Task<models::Model> model_for(const DeploymentRequest& request) {
+        if (!request.model_id) {
+            auto model = co_await deps.models.find_ready(models::parse_model_ref(request.ref));
+            if (model) co_return std::move(*model);
+            throw Error(ErrorCode::model_not_found,
+                        Text::format("no model {} is here: pull it first", "本地没有模型 {}，请先下载", request.ref),
+                        {{"ref", request.ref}});
+        }
+        auto model = co_await deps.models.get(*request.model_id);
+        if (model.status != models::Status::ready) {
+            throw Error(ErrorCode::model_not_ready,
+                        Text::format("the model is {}", "模型当前状态为 {}", models::name_of(model.status)),
+                        {{"status", std::string(models::name_of(model.status))}});
+        }
+        co_return model;
+    }
+
+    Task<> insert(Deployment& deployment, bool own_name) {
+        const std::string base = deployment.name;
+        for (int suffix = 2;; ++suffix) {
+            std::optional<Error> taken;
+            try {
+                co_await deps.store.insert(deployment);
+            } catch (const Error& error) {
+                if (error.code() != ErrorCode::name_taken || own_name || suffix > kMostSuffixes) throw;
+                taken = error;
+            }
+            if (!taken) co_return;
+            deployment.name = fmt::format("{}-{}", base, suffix);
+        }
+    }
+
+    Task<> check_port(std::optional<int> port) {
+        if (!port) co_return;
+        if (const auto owner = co_await deps.store.port_owner(*port)) {
+            throw Error(ErrorCode::port_in_use,
+                        Text::format("port {} belongs to the deployment {}", "端口 {} 已分配给部署 {}", *port, *owner),
+                        {{"port", std::int64_t{*port}}, {"deployment", *owner}});
+        }
+        co_await deps.files.run([port] { check_port_free(*port); });
+    }
+
+    const Deps deps;
+    const Settings settings;
+    EngineStarter starter;
+    std::map<DeploymentId, std::shared_ptr<Reconciler>> reconcilers;
+    TaskGroup loops;
+};
+
+DeploymentService::DeploymentService(Deps deps, Settings settings)
+    : impl_(std::make_unique<Impl>(deps, std::move(settings))) {}
+DeploymentService::~DeploymentService() = default;
+
+Task<> DeploymentService::start() {
+    auto adopted = co_await recover_engines(impl_->deps.executor, impl_->deps.store, impl_->deps.files, impl_->settings.home,
+                                            impl_->settings.stop_grace);
+    for (const Deployment& deployment : co_await impl_->deps.store.all()) {
+        auto engine = adopted.extract(deployment.id);
+        impl_->add(deployment.id, engine ? std::optional(std::move(engine.mapped())) : std::nullopt);
+    }
+}
+
+Task<> DeploymentService::stop(bool leave_engines) {
+    for (const auto& [id, loop] : impl_->reconcilers) {
+        loop->finish(leave_engines ? Reconciler::Leave::engine_running : Reconciler::Leave::engine_stopped);
+    }
+    co_await impl_->loops.wait();
+}
+
+Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+    check_request(request);
+    const models::Model model = co_await impl_->model_for(request);
+    if (model.format != models::Format::gguf) {
+        fail(ErrorCode::unsupported_format, "no engine of this machine runs the format of {}; llama-server runs gguf",
+             "本机没有可运行 {} 格式的引擎；llama-server 支持 gguf", model.name);
+    }
+    co_await impl_->starter.program();
+    co_await impl_->check_port(request.port);
+
+    const bool own_name = !request.name.empty();
+    const TimePoint time = now();
+    Deployment deployment{.id = DeploymentId::generate(),
+                          .model_id = model.id,
+                          .model_ref = model.ref,
+                          .name = own_name ? request.name : name_for(model),
+                          .engine = std::string(engines::llama_server::kDescriptor.name),
+                          .engine_reason = request.engine == "auto" ? "runs GGUF on this machine" : "",
+                          .status = request.auto_start ? Status::deploying : Status::stopped,
+                          .desired = request.auto_start ? Desired::running : Desired::stopped,
+                          .port = request.port,
+                          .gpu_device = request.gpu_device,
+                          .config = request.config,
+                          .effective = {},
+                          .replicas = request.replicas,
+                          .idle_unload_seconds = request.idle_unload_seconds,
+                          .last_error = {},
+                          .restarts = 0,
+                          .instances = {},
+                          .created_at = time,
+                          .updated_at = time};
+    co_await impl_->insert(deployment, own_name);
+    publish_created(impl_->deps.events, deployment);
+    impl_->add(deployment.id, std::nullopt);
+    co_return deployment;
+}
+
+Task<storage::Page<Deployment>> DeploymentService::list(DeploymentQuery query) {
+    co_return co_await impl_->deps.store.list(std::move(query));
+}
+
+Task<Deployment> DeploymentService::get(std::string id_or_name) { co_return co_await impl_->find(std::move(id_or_name)); }
+
+Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentChanges changes) {
+    if (changes.name) check_name(*changes.name);
+    if (changes.config) check_config(*changes.config);
+    const Deployment before = co_await impl_->find(std::move(id_or_name));
+    if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds})) {
+        throw_not_found(before.id.str());
+    }
+    impl_->loop_of(before.id)->poke();
+    co_return co_await impl_->announced(before.id);
+}
+
+Task<DeploymentId> DeploymentService::remove(std::string id_or_name) {
+    const DeploymentId id = (co_await impl_->find(std::move(id_or_name))).id;
+    const auto loop = impl_->loop_of(id);
+    co_await impl_->deps.store.set_desired(id, Desired::stopped);
+    loop->finish(Reconciler::Leave::engine_stopped);
+    co_await loop->ended();
+    if (!co_await impl_->deps.store.remove(id)) throw_not_found(id.str());
+    impl_->reconcilers.erase(id);
+    publish_deleted(impl_->deps.events, id);
+    co_return id;
+}
+
+Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_name) {
+    const Deployment before = co_await impl_->find(std::move(id_or_name));
+    const bool runs = before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
+    if (runs) co_return std::pair(before, false);
+    co_await impl_->starter.program();
+    co_await impl_->deps.store.set_desired(before.id, Desired::running);
+    impl_->loop_of(before.id)->retry();
+    co_return std::pair(co_await impl_->announced(before.id), true);
+}
+
+Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name) {
+    const Deployment before = co_await impl_->find(std::move(id_or_name));
+    if (before.desired == Desired::stopped && before.status == Status::stopped) co_return std::pair(before, false);
+    co_await impl_->deps.store.set_desired(before.id, Desired::stopped);
+    impl_->loop_of(before.id)->poke();
+    co_return std::pair(co_await impl_->announced(before.id), true);
+}
+
+Task<Deployment> DeploymentService::restart(std::string id_or_name) {
+    const Deployment before = co_await impl_->find(std::move(id_or_name));
+    co_await impl_->starter.program();
+    co_await impl_->deps.store.set_desired(before.id, Desired::running);
+    impl_->loop_of(before.id)->restart();
+    co_return co_await impl_->announced(before.id);
+}
+
+std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const { return impl_->starter.log_path(id); }
+
+Task<std::vector<EngineInfo>> DeploymentService::engines() {
+    std::vector<EngineInfo> engines;
+    engines.push_back(co_await impl_->starter.info());
+    co_return engines;
+}
+
+Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) {
+    const auto loop = impl_->loop_of(id);  // kept: the deployment may be deleted meanwhile
+    co_return co_await loop->ensure_ready(deadline);
+}
+
+}  // namespace llmm::deployments

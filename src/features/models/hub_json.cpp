@@ -1,0 +1,79 @@
+#include "features/models/hub_json.hpp"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace llmm::models {
+
+namespace json = boost::json;
+
+namespace {
+
+template <class T>
+json::value or_null(const std::optional<T>& value) {
+    return value ? json::value_from(*value) : json::value(nullptr);
+}
+
+std::string_view name_of(formats::ModelFormat format) { return format == formats::ModelFormat::gguf ? "gguf" : "safetensors"; }
+
+// Weights must be in memory as a whole; a tenth more for the context is the least an engine asks for.
+json::object variant_json(const formats::Variant& variant, std::optional<std::uint64_t> memory) {
+    json::value fits(nullptr), reason(nullptr);
+    if (variant.size && memory) {
+        const std::uint64_t needed = *variant.size + *variant.size / 10;
+        fits = needed <= *memory;
+        if (needed > *memory) {
+            reason = fmt::format("needs about {:.1f} GB, this machine has {:.1f} GB", static_cast<double>(needed) / 1e9,
+                                 static_cast<double>(*memory) / 1e9);
+        }
+    }
+    return {{"name", variant.name},
+            {"quantization", or_null(variant.quantization)},
+            {"format", name_of(variant.format)},
+            {"files", json::value_from(variant.files)},
+            {"size", or_null(variant.size)},
+            {"fits", std::move(fits)},
+            {"fits_reason", std::move(reason)}};
+}
+
+}  // namespace
+
+json::object to_json(Source source, const hubs::ModelSummary& model) {
+    return {{"source", models::name_of(source)},
+            {"repo", model.repo},
+            {"ref", ModelRef{.source = source, .repo = model.repo, .revision = {}, .variant = {}}.str()},
+            {"name", model.name},
+            {"author", or_null(model.author)},
+            {"downloads", or_null(model.downloads)},
+            {"likes", or_null(model.likes)},
+            {"tags", json::value_from(model.tags)},
+            {"pipeline_tag", or_null(model.category)},
+            {"license", or_null(model.license)},
+            {"gated", model.gated},
+            {"private", model.is_private},
+            {"updated_at", model.updated_at ? json::value(to_rfc3339(*model.updated_at)) : json::value(nullptr)},
+            {"formats", json::value_from(model.formats)}};
+}
+
+json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memory_bytes) {
+    json::object info = to_json(model.pinned.source, model.repository.summary);
+    info["ref"] = model.pinned.str();
+    info["revision"] = model.repository.revision;
+    json::array files, variants;
+    for (const hubs::RemoteFile& file : model.repository.files) {
+        files.push_back(json::object{{"path", file.path},
+                                     {"size", or_null(file.size)},
+                                     {"sha256", file.sha256 ? json::value(file.sha256->hex()) : json::value(nullptr)},
+                                     {"lfs", file.sha256.has_value()}});
+    }
+    for (const formats::Variant& variant : model.content.variants) variants.push_back(variant_json(variant, memory_bytes));
+    info["files"] = std::move(files);
+    info["variants"] = std::move(variants);
+    info["default_variant"] = model.chosen ? json::value(model.chosen->name) : json::value(nullptr);
+    info["card"] = or_null(model.repository.card);
+    return info;
+}
+
+json::object to_json(const hubs::Category& category) { return {{"id", category.id}, {"name", category.name}}; }
+
+}  // namespace llmm::models

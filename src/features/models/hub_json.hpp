@@ -1,0 +1,15 @@
+#pragma once
+#include <optional>
+
+#include <boost/json/fwd.hpp>
+
+#include "features/models/hub_service.hpp"
+
+namespace llmm::models {
+
+boost::json::object to_json(Source source, const hubs::ModelSummary& model);
+// `memory_bytes`: what this machine could give a model; a rough "fits" until deployments know better.
+boost::json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memory_bytes);
+boost::json::object to_json(const hubs::Category& category);
+
+}  // namespace llmm::models

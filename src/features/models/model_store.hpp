@@ -1,0 +1,54 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/async/task.hpp"
+#include "features/models/model.hpp"
+#include "features/models/model_ref.hpp"
+#include "storage/database.hpp"
+#include "storage/page.hpp"
+
+namespace llmm::models {
+
+struct ModelQuery {
+    std::string text;  // part of the name, the reference or a tag
+    std::optional<Status> status;
+    std::optional<Source> source;
+    std::optional<Format> format;
+    std::string sort = "-created_at";
+    int limit = 50;
+    std::string cursor;
+};
+
+// Rows of a download's own transaction.
+Model insert_downloading(storage::Session& session, const ModelRef& pinned, const std::string& name,
+                         const std::vector<std::string>& tags);
+std::optional<Model> find_by_ref(storage::Session& session, const std::string& canonical_ref);
+void set_status(storage::Session& session, const ModelId& id, Status status);
+// The files are published: the model is ready. Replaces the file rows.
+void set_ready(storage::Session& session, const ModelId& id, const std::vector<ModelFile>& files, const ModelFacts& facts);
+// Deletes a model that has no files, no deployments and no live download; a no-op otherwise.
+void remove_if_unused(storage::Session& session, const ModelId& id);
+
+class ModelStore {
+  public:
+    explicit ModelStore(storage::Database& database) : database_(database) {}
+
+    Task<storage::Page<Model>> list(ModelQuery query);
+    Task<std::optional<Model>> find(ModelId id);
+    Task<std::optional<Model>> find_ready(ModelRef ref);
+    // Answers false when there is no such model.
+    Task<bool> update(ModelId id, std::optional<std::string> name, std::optional<std::string> description,
+                      std::optional<std::vector<std::string>> tags);
+    Task<std::vector<ModelFile>> files(ModelId id);
+    // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND, MODEL_IN_USE.
+    Task<std::vector<std::pair<Sha256, std::int64_t>>> remove(ModelId id);
+    Task<> set_verified(Sha256 blob);
+    Task<> mark(ModelId id, Status status);
+
+  private:
+    storage::Database& database_;
+};
+
+}  // namespace llmm::models
