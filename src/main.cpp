@@ -1,3 +1,5 @@
-#include "app/serve.hpp"
-#include "base/config/config.hpp"
-int main() { return llmm::app::serve(llmm::load_config(llmm::process_environment(), {})); }
+#include "app/cli/run_command_line.hpp"
+
+int main(int argc, char** argv) {
+    return llmm::app::run_command_line(argc, argv);
+}
