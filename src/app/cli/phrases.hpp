@@ -146,6 +146,7 @@ inline constexpr Phrase cancelled_elsewhere{"The download was cancelled.", "下�
 inline constexpr Phrase pending{"waiting", "等待中"};
 inline constexpr Phrase resolving{"looking it up", "解析中"};
 inline constexpr Phrase downloading{"downloading", "下载中"};
+inline constexpr Phrase completed{"complete", "已完成"};
 inline constexpr Phrase verifying{"verifying", "校验中"};
 inline constexpr Phrase publishing{"finishing", "收尾中"};
 inline constexpr Phrase eta{"{} left", "剩余 {}"};

@@ -87,6 +87,7 @@ std::string phase_text(const json::object& download, const Texts& text) {
     const std::string status = text_of(download, "status");
     const std::string phase = text_of(download, "phase");
     if (status == "pending") return text(phrases::pending);
+    if (status == "completed") return text(phrases::completed);
     if (status != "downloading") return printable(status);
     if (phase == "resolving") return text(phrases::resolving);
     if (phase == "verifying") return text(phrases::verifying);
