@@ -146,7 +146,7 @@ TEST_F(HuggingFaceHubTest, says_how_old_a_page_from_the_cache_is) {
 }
 
 TEST_F(HuggingFaceHubTest, refuses_a_cursor_that_the_hub_does_not_know) {
-    EXPECT_EQ(code_of(hub().search({.cursor = "http://169.254.169.254/"})), "BAD_REQUEST");
+    EXPECT_EQ(code_of(hub().search({.cursor = "http://169.254.169.254/"})), "MALFORMED_REQUEST");
     EXPECT_EQ(fake->log().size(), 1u);  // asked the hub, and nobody else
 }
 
