@@ -339,6 +339,8 @@ void App::reload() {
     }
 }
 
+const http::Router& App::router() const { return parts_->router; }
+
 std::string App::url() const {
     const auto& config = parts_->config;
     const auto listen = parse_listen(config.server.listen).value();

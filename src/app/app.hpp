@@ -7,6 +7,10 @@
 #include "base/async/task.hpp"
 #include "base/config/config.hpp"
 
+namespace llmm::http {
+class Router;
+}
+
 namespace llmm::app {
 
 // Every object of the service, built in dependency order, and the order in which they stop.
@@ -23,6 +27,7 @@ class App {
     // Certificates and log level from the configuration as it is now.
     void reload();
     std::string url() const;
+    const http::Router& router() const;
 
   private:
     struct Parts;
