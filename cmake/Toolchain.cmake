@@ -24,6 +24,8 @@ option(LLMM_FUZZ "Build the libFuzzer targets" OFF)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror=switch -Werror=return-type
                     -Werror=unused-result)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # Fields left out of a designated initialiser have their default on purpose.
+  add_compile_options(-Wno-missing-designated-field-initializers)
   add_link_options(-fuse-ld=lld)
   # Without it the precompiled header carries its build time and no compiler cache ever hits.
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")

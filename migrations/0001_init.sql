@@ -117,10 +117,10 @@ CREATE TABLE chat_sessions (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL
 );
-CREATE INDEX chat_sessions_by_deployment ON chat_sessions (deployment_id);
 CREATE INDEX chat_sessions_by_update ON chat_sessions (updated_at, id);
-CREATE INDEX chat_sessions_by_name ON chat_sessions (name, id);
 CREATE INDEX chat_sessions_by_creation ON chat_sessions (created_at, id);
+CREATE INDEX chat_sessions_by_name ON chat_sessions (name, id);
+CREATE INDEX chat_sessions_by_deployment ON chat_sessions (deployment_id, created_at, id);
 
 CREATE TABLE chat_messages (
     id              TEXT NOT NULL PRIMARY KEY,

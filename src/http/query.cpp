@@ -78,7 +78,7 @@ bool QueryReader::flag(std::string_view name) {
 
 int QueryReader::limit() { return static_cast<int>(integer("limit", 1, kMaxLimit).value_or(kDefaultLimit)); }
 
-std::string QueryReader::cursor() { return text("cursor", 1024).value_or(""); }
+std::string QueryReader::cursor() { return text("cursor", 2048).value_or(""); }
 
 void QueryReader::finish() {
     for (const auto& [key, value] : request_.query) {

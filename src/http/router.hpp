@@ -14,6 +14,7 @@ namespace llmm::http {
 
 using Handler = std::function<Task<Response>(const Request&)>;
 using SocketHandler = std::function<Task<>(const Request&, WebSocket&)>;
+using UpgradeCheck = std::function<Task<>(const Request&)>;
 
 inline constexpr std::size_t kSmallBody = 1 << 20;   // most routes
 inline constexpr std::size_t kLargeBody = 32 << 20;  // chat: long prompts
@@ -29,6 +30,8 @@ struct Route {
     // Ends the handler as soon as the client closes the connection. Costs a read beside the work, so only for routes
     // that wait for something outside.
     bool cancel_when_client_leaves = false;
+    // For a WebSocket whose path may name something that is not there: throws what is answered instead of the upgrade.
+    UpgradeCheck before_upgrade = {};
 };
 
 // All routes of the program. Filled at start, constant afterwards.
@@ -43,6 +46,11 @@ class Router {
     template <class Object>
     static SocketHandler on_socket(Object* object, Task<> (Object::*member)(const Request&, WebSocket&)) {
         return [object, member](const Request& request, WebSocket& socket) { return (object->*member)(request, socket); };
+    }
+
+    template <class Object>
+    static UpgradeCheck on_upgrade(Object* object, Task<> (Object::*member)(const Request&)) {
+        return [object, member](const Request& request) { return (object->*member)(request); };
     }
 
     void add(Route route);

@@ -507,6 +507,17 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
         co_return co_await answer(request, std::move(response), false);
     }
     no_deadline();
+    if (route.before_upgrade) {
+        std::exception_ptr refusal;
+        try {
+            co_await route.before_upgrade(request);
+        } catch (const boost::system::system_error&) {
+            throw;
+        } catch (...) {
+            refusal = std::current_exception();
+        }
+        if (refusal) co_return co_await answer(request, error_response(request, refusal), false);
+    }
     Socket socket(*this);
     co_await socket.accept(parser, request);
     going_away_ = std::make_shared<Signal>(co_await asio::this_coro::executor);

@@ -3,7 +3,8 @@
 #include "base/fs/file.hpp"
 #include "storage/statement.hpp"
 
-#include <fcntl.h>
+#include <cerrno>
+#include <sys/stat.h>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -22,9 +23,16 @@ struct TextHash {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
 
+// SQLite gives -wal and -shm the mode of the database file, so it is enough to make that one private. Not by
+// open(): the close() after it would drop the locks that other connections of this process hold on the file
+// (POSIX locks).
+void make_private_file(const std::filesystem::path& path) {
+    if (::mknod(path.c_str(), S_IFREG | 0600, 0) != 0 && errno != EEXIST)
+        throw_errno("make " + path.string(), errno);
+}
+
 void open_sqlite(soci::session& sql, const std::filesystem::path& file, Connection::Role role) {
-    // SQLite gives -wal and -shm the mode of the database file, so it is enough to make that one private.
-    if (role == Connection::Role::writer) open_file(file, O_CREAT | O_RDWR, 0600);
+    if (role == Connection::Role::writer) make_private_file(file);
     sql.open(soci::sqlite3, fmt::format("dbname=\"{}\" timeout=5", file.string()));
     auto* backend = static_cast<soci::sqlite3_session_backend*>(sql.get_backend());
     sqlite_api::sqlite3_extended_result_codes(backend->conn_, 1);

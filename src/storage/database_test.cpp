@@ -167,8 +167,9 @@ TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
     write(*database, [](Session& session) {
         session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a'));
     });
-    EXPECT_EQ(first(), std::string(64, 'b'));
+    // The same connection: a statement left open would hold it to what it saw before.
     EXPECT_EQ(count_blobs(*database), 1);
+    EXPECT_EQ(first(), std::string(64, 'b'));
 }
 
 TEST_P(OnDatabase, returning_gives_rows_of_a_change_once) {
@@ -295,7 +296,7 @@ Task<> increment_together(Database& database, int coroutines, int times) {
 TEST_P(OnDatabase, concurrent_writers_lose_nothing) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) { add_blob(session, 'a', 0); });
-    run_task(increment_together(*database, 8, 200));
+    run_task(increment_together(*database, 8, 200), std::chrono::seconds(60));
     EXPECT_EQ(read(*database,
                    [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
               1600);

@@ -8,8 +8,10 @@
 #include "storage/sql_splitter.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <map>
 #include <unistd.h>
 #include <vector>
@@ -108,6 +110,18 @@ void check_is_ours(Session& session) {
     }
 }
 
+// One process or thread at a time, from before the file is opened: while it becomes a WAL file, SQLite
+// answers others with an error instead of letting them wait. The lock goes with the descriptor; its file
+// stays.
+UniqueFd lock_beside(std::filesystem::path database) {
+    database += ".lock";
+    UniqueFd fd = open_file(database, O_CREAT | O_RDWR, 0600);
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) throw_errno("lock " + database.string(), errno);
+    }
+    return fd;
+}
+
 // A consistent copy beside the database, made by SQLite itself.
 std::filesystem::path back_up(Connection& connection, const std::filesystem::path& database, int version) {
     std::filesystem::path copy = database;
@@ -142,32 +156,26 @@ class Transaction {
     bool committed_ = false;
 };
 
-// Returns false when another process was faster.
-bool apply(Connection& connection, const Migration& migration) {
+void apply(Connection& connection, const Migration& migration) {
     Transaction transaction(connection);
     Session session(connection);
-    const auto done = session.query_one(
-        "SELECT 1 FROM schema_migrations WHERE version = ?", [](const Row& row) { return row.int64(0); },
-        migration.version);
-    if (done) return false;
     for (const std::string& statement : split_statements(migration.script))
         connection.run_once(statement);
     session.execute("INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
                     migration.version, migration.name, migration.sha256, now());
     transaction.commit();
-    return true;
 }
 
 }  // namespace
 
 MigrationReport migrate(const DatabaseUrl& url, std::span<const EmbeddedFile> files) {
     const std::vector<Migration> known = select_for(url.dialect(), files);
+    const UniqueFd lock = url.dialect() == Dialect::sqlite ? lock_beside(url.file()) : UniqueFd();
     Connection connection(url, Connection::Role::writer);
     connection.open_if_needed();
     Session session(connection);
     if (url.dialect() == Dialect::postgresql) {
-        // Freed when the connection closes. SQLite needs none: BEGIN IMMEDIATE lets one process write at a
-        // time.
+        // Freed when the connection closes.
         connection.run_once("SET lock_timeout = 0");
         connection.run_once("SET statement_timeout = 0");
         session.query_one("SELECT pg_advisory_lock(?)", [](const Row&) { return 0; }, kAdvisoryLock);
@@ -175,9 +183,8 @@ MigrationReport migrate(const DatabaseUrl& url, std::span<const EmbeddedFile> fi
         check_is_ours(session);
     }
     connection.run_once(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT "
-        "NULL,"
-        " sha256 TEXT NOT NULL, applied_at BIGINT NOT NULL)");
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY,"
+        " name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at BIGINT NOT NULL)");
     const std::vector<Applied> applied = read_applied(session);
     check(applied, known);
 
@@ -189,10 +196,10 @@ MigrationReport migrate(const DatabaseUrl& url, std::span<const EmbeddedFile> fi
         report.backup = back_up(connection, url.file(), report.version_before);
     }
     for (const Migration& migration : std::span(known).subspan(applied.size())) {
-        if (apply(connection, migration)) log::info("database migrated", {{"migration", migration.name}});
+        apply(connection, migration);
+        log::info("database migrated", {{"migration", migration.name}});
         report.version_after = migration.version;
     }
-    check(read_applied(session), known);  // another process may have been at work with other files
     return report;
 }
 

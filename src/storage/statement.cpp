@@ -113,7 +113,7 @@ std::int64_t Statement::run(std::span<const Param> params, const std::function<b
         ~Finish() { statement.reset(); }
     } finish{*this};
 
-    bool more = handle_.execute(true);
+    bool more = execute();
     const std::int64_t affected = handle_.get_affected_rows();
     while (more && on_row) {
         for (std::size_t i = 0; i < indicators_.size(); ++i)
@@ -122,6 +122,16 @@ std::int64_t Statement::run(std::span<const Param> params, const std::function<b
         more = handle_.fetch();
     }
     return affected;
+}
+
+bool Statement::execute() {
+    try {
+        return handle_.execute(true);
+    } catch (...) {
+        // SOCI's buffers for PostgreSQL are freed after success only, and the next execution would lose them.
+        handle_.undefine_and_bind();
+        throw;
+    }
 }
 
 // A statement that is not reset keeps SQLite's read transaction open, and PostgreSQL's result in memory.

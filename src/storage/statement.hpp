@@ -37,6 +37,7 @@ class Statement {
 
     void fill(std::span<const Param> params);
     std::size_t column_count();
+    bool execute();
     void reset();
 
     Dialect dialect_;

@@ -26,7 +26,7 @@ createDeployment listDeployments getDeployment updateDeployment deleteDeployment
 startDeployment stopDeployment restartDeployment getDeploymentLogs listEngines
 createSession listSessions getSession updateSession deleteSession listMessages createMessage stopMessage
 listTasks getTask cancelTask retryTask
-getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs
+getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs getDocsFile
 watchEvents watchDownloads watchChat
 """.split()
 WITH_BODY = [operation.id for operation in CONTRACT.operations if "requestBody" in operation.spec]

@@ -18,12 +18,14 @@ void check_header(std::span<const std::byte> data, const SafetensorsHeader& head
         tensors += share.tensors;
         parameters += share.parameters;
     }
-    check(tensors == header.tensor_count && parameters == header.parameter_count, "the shares make the whole");
+    check(tensors == header.tensor_count && parameters == header.parameter_count,
+          "the shares make the whole");
     check(header.required_size >= header.data_offset, "tensors lie behind the header");
     check(read(data, header.required_size) == header, "the exact size is right");
     const Result shorter = read(data, header.required_size - 1);
     check(!shorter && shorter.error().kind == ProblemKind::truncated, "a byte less is too short");
-    if (header.required_size + 1 != 0) check(!read(data, header.required_size + 1), "a byte more belongs to nobody");
+    if (header.required_size + 1 != 0)
+        check(!read(data, header.required_size + 1), "a byte more belongs to nobody");
 }
 
 void check_index(std::string_view text) {
@@ -45,6 +47,7 @@ LLMM_FUZZ_TARGET(safetensors)(std::span<const std::byte> data) {
         check(whole.error().needed_bytes > data.size(), "more bytes are asked for");
     }
     const Result half = read(data.first(data.size() / 2));
-    check(half == whole || (!half && half.error().kind == ProblemKind::incomplete), "more bytes don't change a verdict");
+    check(half == whole || (!half && half.error().kind == ProblemKind::incomplete),
+          "more bytes don't change a verdict");
     check_index(llmm::fuzz::as_text(data));
 }

@@ -54,15 +54,20 @@ class BlockingPool {
     Task<Result> start(F fn) {
         auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<Result>)>(
             [this](auto handler, F work) {
-                auto home = asio::make_work_guard(asio::get_associated_executor(handler));
-                asio::post(threads_, [handler = std::move(handler), work = std::move(work), home = std::move(home)]() mutable {
+                // The guard travels back with the handler: once the loop has that, it may end, so nothing of this job may
+                // touch the loop, or what the caller lent it, from the pool's thread afterwards.
+                const auto executor = asio::get_associated_executor(handler);
+                auto home = asio::make_work_guard(executor);
+                asio::post(threads_, [executor, handler = std::move(handler), work = std::optional<F>(std::move(work)),
+                                      home = std::move(home)]() mutable {
                     Outcome<Result> result;
                     try {
-                        result.value.emplace(work());
+                        result.value.emplace((*work)());
                     } catch (...) {
                         result.error = std::current_exception();
                     }
-                    asio::post(home.get_executor(), [handler = std::move(handler), result = std::move(result)]() mutable {
+                    work.reset();
+                    asio::post(executor, [handler = std::move(handler), result = std::move(result), home = std::move(home)]() mutable {
                         handler(std::move(result));
                     });
                 });

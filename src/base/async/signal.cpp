@@ -1,10 +1,11 @@
 #include "base/async/signal.hpp"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+
+#include "base/async/race.hpp"
 
 namespace llmm {
 namespace {
@@ -30,9 +31,7 @@ Task<> Signal::wait() {
 }
 
 Task<bool> Signal::wait_for(std::chrono::milliseconds limit) {
-    using namespace asio::experimental::awaitable_operators;
-    const auto first = co_await (wait() || sleep_for(limit));
-    co_return first.index() == 0;
+    co_return co_await race(wait(), sleep_for(limit)) == 0;
 }
 
 Task<> sleep_for(std::chrono::milliseconds time) {

@@ -125,8 +125,9 @@ TEST(GuardedDirectory, follows_no_link) {
     fs::create_symlink(temporary / "outside/secret", temporary / "root/file");
     fs::create_symlink("file-inside", temporary / "root/inside");
     put(temporary / "root/file-inside", "x");
+    fs::create_directory_symlink(".", temporary / "root/alias");
 
-    for (const char* name : {"dir/secret", "file", "inside"}) {
+    for (const char* name : {"dir/secret", "file", "inside", "alias/file-inside"}) {
         EXPECT_EQ(code_of([&] { directory.open(path(name), O_RDONLY); }), ErrorCode::unsafe_file) << name;
     }
     EXPECT_EQ(code_of([&] { directory.open(path("dir/new"), O_WRONLY | O_CREAT); }), ErrorCode::unsafe_file);

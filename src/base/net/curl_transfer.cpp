@@ -52,6 +52,8 @@ HttpFailure failure_of(CURLcode result) {
         case CURLE_SEND_ERROR:
         case CURLE_GOT_NOTHING:
             return HttpFailure::broken;
+        case CURLE_OUT_OF_MEMORY:  // also libcurl's answer to a header line over its own limit
+            return HttpFailure::too_large;
         default:
             return HttpFailure::protocol;
     }
@@ -103,6 +105,9 @@ void CurlTransfer::set_limits(const HttpClient::Options& options) {
     set(easy, CURLOPT_BUFFERSIZE, sink_ != nullptr ? kStreamBufferBytes : kFetchBufferBytes);
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, to_curl_ms(request_.connect_timeout));
     set(easy, CURLOPT_TIMEOUT_MS, to_curl_ms(request_.total_timeout));
+    if (request_.max_bytes_per_second > 0) {
+        set(easy, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(request_.max_bytes_per_second));
+    }
     set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     set(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -245,8 +250,8 @@ curl_socket_t CurlTransfer::socket_callback(void* self, curlsocktype purpose, cu
     return static_cast<CurlTransfer*>(self)->open_socket(*address);
 }
 
-std::exception_ptr CurlTransfer::error_for(CURLcode result) const {
-    if (error_) return error_;
+std::exception_ptr CurlTransfer::error_for(CURLcode result) {
+    if (error_) return std::exchange(error_, nullptr);
     if (stopped_by_sink_) return nullptr;
     if (result == CURLE_OK) {
         if (head_.complete()) return nullptr;

@@ -60,7 +60,7 @@ class CurlTransfer {
     bool on_body(std::span<const std::byte> data);
     int open_socket(const curl_sockaddr& address);
     bool give_up(HttpFailure failure, std::string what);
-    std::exception_ptr error_for(CURLcode result) const;
+    std::exception_ptr error_for(CURLcode result);
 
     static std::size_t header_callback(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t body_callback(char* data, std::size_t size, std::size_t count, void* self);

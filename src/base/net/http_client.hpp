@@ -36,6 +36,7 @@ struct HttpRequest {
     std::chrono::milliseconds total_timeout{60'000};  // 0: none
     std::chrono::milliseconds stall_timeout{30'000};  // no byte for so long: failed
     std::size_t max_body_bytes = 16 << 20;            // of the decoded body
+    std::uint64_t max_bytes_per_second = 0;           // of the body; 0: as fast as it goes
     bool accept_gzip = false;                         // false sends Accept-Encoding: identity
 };
 
@@ -81,7 +82,7 @@ class HttpClient {
         std::string ca_file = {};                                      // empty: the system's
     };
     HttpClient(Options options, const UrlGuard& guard);
-    // What is still running ends with operation_aborted. The executors of the callers must still exist.
+    // What is still running ends with operation_aborted. The event loops of the callers must outlive the client.
     ~HttpClient();
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;

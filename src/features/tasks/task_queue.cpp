@@ -214,6 +214,13 @@ Task<> TaskQueue::tell(TaskId id) {
     if (const auto task = co_await store_.find(id)) on_change(*task);
 }
 
+Task<QueuedTask> TaskQueue::enqueue_unique(NewTask task) {
+    const TaskId id = co_await store_.enqueue_unique(std::move(task));
+    work_.notify();
+    co_await tell(id);
+    co_return co_await get(id);
+}
+
 Task<QueuedTask> TaskQueue::get(TaskId id) {
     auto task = co_await store_.find(id);
     if (!task) fail(ErrorCode::task_not_found, "there is no task {}", "任务 {} 不存在", id.str());

@@ -51,6 +51,8 @@ class TaskQueue {
     bool is_working() const { return working_; }
 
     void wake();  // after enqueue()
+    // The task that now works for the unique key: a new one, or the live one that holds it.
+    Task<QueuedTask> enqueue_unique(NewTask task);
     Task<storage::Page<QueuedTask>> list(TaskQuery query) { return store_.list(std::move(query)); }
     Task<QueuedTask> get(TaskId id);  // TASK_NOT_FOUND
     Task<QueuedTask> cancel(TaskId id);

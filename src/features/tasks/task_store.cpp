@@ -93,6 +93,14 @@ Task<std::optional<QueuedTask>> TaskStore::find(TaskId id) {
     co_return co_await database_.read([id](Session& session) { return find_task(session, id); });
 }
 
+Task<TaskId> TaskStore::enqueue_unique(NewTask task) {
+    co_return co_await database_.write([task](Session& session) {
+        const auto live = session.query_one("SELECT id FROM tasks WHERE unique_key = ?",
+                                            [](const Row& row) { return TaskId::trusted(row.text(0)); }, task.unique_key);
+        return live ? *live : enqueue(session, task, now());
+    });
+}
+
 Task<> TaskStore::retry(TaskId id) {
     co_await database_.write([id](Session& session) {
         const QueuedTask task = require(session, id);

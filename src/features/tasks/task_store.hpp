@@ -39,6 +39,7 @@ class TaskStore {
 
     Task<storage::Page<QueuedTask>> list(TaskQuery query);
     Task<std::optional<QueuedTask>> find(TaskId id);
+    Task<TaskId> enqueue_unique(NewTask task);
     // Makes an ended task queued again. STATE_CONFLICT for one that succeeded.
     Task<> retry(TaskId id);
     Task<> cancel(TaskId id);

@@ -1,4 +1,6 @@
 #pragma once
+#include "integrations/formats/problem.hpp"
+
 #include <bit>
 #include <concepts>
 #include <cstddef>
@@ -8,8 +10,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "integrations/formats/problem.hpp"
 
 namespace llmm::formats {
 
@@ -28,7 +28,8 @@ class ByteSource {
 // Bytes in memory, which must outlive it.
 class MemorySource final : public ByteSource {
   public:
-    explicit MemorySource(std::span<const std::byte> bytes, std::optional<std::uint64_t> file_size = std::nullopt)
+    explicit MemorySource(std::span<const std::byte> bytes,
+                          std::optional<std::uint64_t> file_size = std::nullopt)
         : bytes_(bytes), file_size_(file_size) {}
 
     std::uint64_t available() const override { return bytes_.size(); }
@@ -40,12 +41,14 @@ class MemorySource final : public ByteSource {
     std::optional<std::uint64_t> file_size_;
 };
 
-// A regular file, or the part of it from the start that has been written so far. The descriptor stays the caller's.
+// A regular file, or the part of it from the start that has been written so far. The descriptor stays the
+// caller's.
 class DescriptorSource final : public ByteSource {
   public:
     DescriptorSource(int fd, std::uint64_t available, std::optional<std::uint64_t> file_size)
         : fd_(fd), available_(available), file_size_(file_size) {}
-    // All of the file as it is now. Throws UNSAFE_FILE for a device, pipe or directory: reading one may never end.
+    // All of the file as it is now. Throws UNSAFE_FILE for a device, pipe or directory: reading one may never
+    // end.
     static DescriptorSource whole_file(int fd);
 
     std::uint64_t available() const override { return available_; }
@@ -58,8 +61,8 @@ class DescriptorSource final : public ByteSource {
     std::optional<std::uint64_t> file_size_;
 };
 
-// Reads forward through a header that nobody vouches for. After the first failure every read answers zero and the first
-// problem stays, so that callers check ok() once a loop instead of after every number.
+// Reads forward through a header that nobody vouches for. After the first failure every read answers zero and
+// the first problem stays, so that callers check ok() once a loop instead of after every number.
 class ByteCursor {
   public:
     // Bytes at and beyond `limit` are never read: a header that needs them is refused as too large.

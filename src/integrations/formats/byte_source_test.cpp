@@ -1,19 +1,23 @@
 #include "integrations/formats/byte_source.hpp"
 
-#include <fcntl.h>
-
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
 #include "integrations/formats/gguf.hpp"
 
+#include <fcntl.h>
+
+#include <gtest/gtest.h>
+
 namespace llmm::formats {
 namespace {
 
-UniqueFd open_model() { return open_file(LLMM_SOURCE_DIR "/share/demo/tiny-chat.q8_0.gguf", O_RDONLY); }
+UniqueFd open_model() {
+    return open_file(LLMM_SOURCE_DIR "/share/demo/tiny-chat.q8_0.gguf", O_RDONLY);
+}
 
-std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 }  // namespace
 

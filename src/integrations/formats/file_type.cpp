@@ -1,30 +1,37 @@
 #include "integrations/formats/file_type.hpp"
 
+#include "integrations/formats/problem.hpp"
+#include "integrations/formats/safetensors.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <string>
-
-#include "integrations/formats/problem.hpp"
-#include "integrations/formats/safetensors.hpp"
 
 namespace llmm::formats {
 namespace {
 
 using namespace std::string_view_literals;
 
-// Files whose usual reader runs code found in them: Python pickles under their many names, and containers of pickles.
-constexpr std::string_view kPickleExtensions[] = {"bin",   "pt",  "pth", "ckpt",  "pkl",  "pickle", "joblib", "npy",
-                                                  "npz",   "h5",  "hdf5", "keras", "nemo", "mar",    "dat",    "data"};
+// Files whose usual reader runs code found in them: Python pickles under their many names, and containers of
+// pickles.
+constexpr std::string_view kPickleExtensions[] = {"bin",    "pt",  "pth", "ckpt", "pkl",  "pickle",
+                                                  "joblib", "npy", "npz", "h5",   "hdf5", "keras",
+                                                  "nemo",   "mar", "dat", "data"};
 // Programs: an engine that is told to trust a repository would run them.
 constexpr std::string_view kProgramExtensions[] = {"py", "pyc", "pyd", "so", "dll", "dylib", "exe", "sh"};
-constexpr std::string_view kTextExtensions[] = {"json", "txt", "md", "jinja", "yaml", "yml", "toml", "csv", "html"};
+constexpr std::string_view kTextExtensions[] = {"json", "txt",  "md",  "jinja", "yaml",
+                                                "yml",  "toml", "csv", "html"};
 // Text that may well begin with a tag.
 constexpr std::string_view kMarkupExtensions[] = {"html", "htm", "xml", "svg", "md", "txt", "jinja"};
 
-bool contains(const auto& range, std::string_view value) { return std::ranges::find(range, value) != std::end(range); }
+bool contains(const auto& range, std::string_view value) {
+    return std::ranges::find(range, value) != std::end(range);
+}
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::string extension_of(std::string_view path) {
     const std::string_view name = path.substr(path.find_last_of('/') + 1);
@@ -49,7 +56,8 @@ std::string_view without_leading_space(std::string_view text) {
 bool looks_like_safetensors(std::string_view bytes) {
     if (bytes.size() < 9 || bytes[8] != '{') return false;
     std::uint64_t header_size = 0;
-    for (int i = 7; i >= 0; --i) header_size = header_size << 8 | static_cast<unsigned char>(bytes[i]);
+    for (int i = 7; i >= 0; --i)
+        header_size = header_size << 8 | static_cast<unsigned char>(bytes[i]);
     return header_size >= 2 && header_size <= kSafetensorsMaxHeaderBytes;
 }
 
@@ -68,16 +76,22 @@ FileType sniff_text(std::string_view text) {
     for (const std::string_view tag : {"<!doctype html"sv, "<html"sv, "<?xml"sv, "<error>"sv}) {
         if (starts_with_word(text, tag)) return FileType::html;
     }
-    if (text.starts_with('{') && without_leading_space(text.substr(1)).starts_with("\"error")) return FileType::error_json;
+    if (text.starts_with('{') && without_leading_space(text.substr(1)).starts_with("\"error"))
+        return FileType::error_json;
     return FileType::unknown;
 }
 
-FileProblem unsafe(Text message) { return {ErrorCode::unsafe_file, std::move(message)}; }
-FileProblem unsupported(Text message) { return {ErrorCode::unsupported_format, std::move(message)}; }
+FileProblem unsafe(Text message) {
+    return {ErrorCode::unsafe_file, std::move(message)};
+}
+FileProblem unsupported(Text message) {
+    return {ErrorCode::unsupported_format, std::move(message)};
+}
 
 FileProblem mismatch(std::string_view path, std::string_view expected) {
     return unsupported(Text::format("\"{}\" does not contain what its name says: it is not a {} file",
-                                    "\"{}\" 的内容与文件名不符：它不是 {} 文件", for_message(path), expected));
+                                    "\"{}\" 的内容与文件名不符：它不是 {} 文件", for_message(path),
+                                    expected));
 }
 
 FileProblem not_a_model(std::string_view path, std::string_view en, std::string_view zh) {
@@ -93,13 +107,20 @@ FileProblem runs_code(std::string_view path, std::string_view what) {
 // What no name makes acceptable.
 std::optional<FileProblem> check_content(std::string_view path, const std::string& extension, FileType type) {
     switch (type) {
-        case FileType::zip_or_pytorch: return runs_code(path, "ZIP");
-        case FileType::pickle: return runs_code(path, "pickle");
-        case FileType::hdf5: return runs_code(path, "HDF5");
-        case FileType::numpy: return runs_code(path, "NumPy");
-        case FileType::seven_zip: return runs_code(path, "7z");
-        case FileType::lfs_pointer: return not_a_model(path, "a Git LFS pointer", "一个 Git LFS 指针");
-        case FileType::error_json: return not_a_model(path, "an error message", "一条错误消息");
+        case FileType::zip_or_pytorch:
+            return runs_code(path, "ZIP");
+        case FileType::pickle:
+            return runs_code(path, "pickle");
+        case FileType::hdf5:
+            return runs_code(path, "HDF5");
+        case FileType::numpy:
+            return runs_code(path, "NumPy");
+        case FileType::seven_zip:
+            return runs_code(path, "7z");
+        case FileType::lfs_pointer:
+            return not_a_model(path, "a Git LFS pointer", "一个 Git LFS 指针");
+        case FileType::error_json:
+            return not_a_model(path, "an error message", "一条错误消息");
         case FileType::html:
             if (contains(kMarkupExtensions, extension)) return std::nullopt;
             return not_a_model(path, "a web page", "一个网页");
@@ -108,7 +129,8 @@ std::optional<FileProblem> check_content(std::string_view path, const std::strin
         case FileType::onnx:
             if (contains(kTextExtensions, extension)) return mismatch(path, extension);
             return std::nullopt;
-        case FileType::unknown: return std::nullopt;
+        case FileType::unknown:
+            return std::nullopt;
     }
     return std::nullopt;
 }
@@ -135,11 +157,12 @@ std::optional<FileProblem> check_name(std::string_view path) {
     const std::string extension = extension_of(path);
     if (contains(kPickleExtensions, extension)) {
         return unsafe(Text::format("\"{}\" is refused: .{} files can run code when they are loaded",
-                                   "拒绝 \"{}\"：.{} 文件在加载时可能执行代码", for_message(path), extension));
+                                   "拒绝 \"{}\"：.{} 文件在加载时可能执行代码", for_message(path),
+                                   extension));
     }
     if (contains(kProgramExtensions, extension)) {
-        return unsafe(Text::format("\"{}\" is refused: it is a program, not a model", "拒绝 \"{}\"：它是程序，不是模型",
-                                   for_message(path)));
+        return unsafe(Text::format("\"{}\" is refused: it is a program, not a model",
+                                   "拒绝 \"{}\"：它是程序，不是模型", for_message(path)));
     }
     return std::nullopt;
 }

@@ -1,10 +1,10 @@
 #pragma once
+#include "base/error/error.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
-
-#include "base/error/error.hpp"
 
 namespace llmm::formats {
 
@@ -39,8 +39,8 @@ struct FileProblem {
 // What the name alone forbids: files that run code when they are loaded. For choosing what to download.
 std::optional<FileProblem> check_name(std::string_view path);
 
-// The name, the content, and whether they agree; nullopt when nothing speaks against the file. Asked as soon as the first
-// bytes are there, so that a wrong file costs one segment and not the whole transfer.
+// The name, the content, and whether they agree; nullopt when nothing speaks against the file. Asked as soon
+// as the first bytes are there, so that a wrong file costs one segment and not the whole transfer.
 std::optional<FileProblem> check_first_bytes(std::string_view path, std::span<const std::byte> first_bytes);
 
 }  // namespace llmm::formats

@@ -11,8 +11,12 @@ namespace {
 
 using namespace std::string_literals;
 
-std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
-FileType sniff_text(std::string_view text) { return sniff(bytes(text)); }
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
+FileType sniff_text(std::string_view text) {
+    return sniff(bytes(text));
+}
 
 std::optional<ErrorCode> code_of(std::string_view path, std::string_view content) {
     const auto problem = check_first_bytes(path, bytes(content));
@@ -79,8 +83,8 @@ TEST(FileType, what_belongs_to_a_model_passes) {
     EXPECT_EQ(code_of("README.md", "<html>"), std::nullopt);
     EXPECT_EQ(code_of("empty.txt", ""), std::nullopt);
     EXPECT_EQ(code_of("blob-without-extension", kGguf), std::nullopt);
-    for (const char* path : {"hf-repo/model.safetensors", "hf-repo/config.json", "hf-repo/tokenizer.json", "hf-repo/README.md",
-                             "gguf-split/tiny-chat.q8_0-00002-of-00002.gguf"}) {
+    for (const char* path : {"hf-repo/model.safetensors", "hf-repo/config.json", "hf-repo/tokenizer.json",
+                             "hf-repo/README.md", "gguf-split/tiny-chat.q8_0-00002-of-00002.gguf"}) {
         EXPECT_EQ(code_of(path, beginning_of(path)), std::nullopt) << path;
     }
 }
@@ -95,8 +99,9 @@ TEST(FileType, a_name_must_not_promise_what_the_content_is_not) {
 }
 
 TEST(FileType, pickles_are_refused_by_name) {
-    for (const char* path : {"pytorch_model.bin", "a.pt", "a.PTH", "a.ckpt", "a.pkl", "a.pickle", "a.joblib", "a.npy", "a.npz",
-                             "a.h5", "a.keras", "a.nemo", "a.mar", "d.dat", "d.data", "modeling_x.py", "lib.so"}) {
+    for (const char* path :
+         {"pytorch_model.bin", "a.pt", "a.PTH", "a.ckpt", "a.pkl", "a.pickle", "a.joblib", "a.npy", "a.npz",
+          "a.h5", "a.keras", "a.nemo", "a.mar", "d.dat", "d.data", "modeling_x.py", "lib.so"}) {
         EXPECT_EQ(code_of(path, "harmless"), kUnsafe) << path;
         EXPECT_TRUE(check_name(path)) << path;
     }
@@ -104,7 +109,8 @@ TEST(FileType, pickles_are_refused_by_name) {
 }
 
 TEST(FileType, pickles_are_refused_by_content_whatever_their_name) {
-    for (const std::string& content : {kZip, kPickle, "\x89HDF\r\n\x1a\n"s, "\x93NUMPY"s, "7z\xbc\xaf\x27\x1c"s}) {
+    for (const std::string& content :
+         {kZip, kPickle, "\x89HDF\r\n\x1a\n"s, "\x93NUMPY"s, "7z\xbc\xaf\x27\x1c"s}) {
         for (const char* path : {"model.gguf", "model.safetensors", "config.json", "model", "weights.onnx"}) {
             EXPECT_EQ(code_of(path, content), kUnsafe) << path;
         }
@@ -112,8 +118,11 @@ TEST(FileType, pickles_are_refused_by_content_whatever_their_name) {
 }
 
 TEST(FileType, stand_ins_for_the_file_are_named) {
-    const auto message = [](std::string_view content) { return check_first_bytes("m.gguf", bytes(content))->message.en; };
-    EXPECT_NE(message("version https://git-lfs.github.com/spec/v1").find("Git LFS pointer"), std::string::npos);
+    const auto message = [](std::string_view content) {
+        return check_first_bytes("m.gguf", bytes(content))->message.en;
+    };
+    EXPECT_NE(message("version https://git-lfs.github.com/spec/v1").find("Git LFS pointer"),
+              std::string::npos);
     EXPECT_NE(message("<!DOCTYPE html><title>Login").find("a web page"), std::string::npos);
     EXPECT_NE(message("{\"error\":\"gated\"}").find("an error message"), std::string::npos);
     EXPECT_EQ(code_of("tokenizer.json", "<html>"), kUnsupported);

@@ -1,13 +1,13 @@
 #include "integrations/formats/gguf.hpp"
 
+#include "integrations/formats/gguf_tables.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <iterator>
 #include <limits>
 #include <map>
 #include <unordered_set>
-
-#include "integrations/formats/gguf_tables.hpp"
 
 namespace llmm::formats {
 namespace {
@@ -34,17 +34,22 @@ std::uint64_t size_of(ValueType type) {
     switch (type) {
         case ValueType::uint8:
         case ValueType::int8:
-        case ValueType::boolean: return 1;
+        case ValueType::boolean:
+            return 1;
         case ValueType::uint16:
-        case ValueType::int16: return 2;
+        case ValueType::int16:
+            return 2;
         case ValueType::uint32:
         case ValueType::int32:
-        case ValueType::float32: return 4;
+        case ValueType::float32:
+            return 4;
         case ValueType::uint64:
         case ValueType::int64:
-        case ValueType::float64: return 8;
+        case ValueType::float64:
+            return 8;
         case ValueType::string:
-        case ValueType::array: return 0;
+        case ValueType::array:
+            return 0;
     }
     return 0;
 }
@@ -56,18 +61,31 @@ constexpr std::uint64_t kLeastPairBytes = 8 + 1 + 4 + 1;
 constexpr std::uint64_t kLeastTensorBytes = 8 + 1 + 4 + 4 + 8;
 
 // The strings worth keeping, by their whole key.
-constexpr std::string_view kKeptStrings[] = {"general.architecture", "general.name", "general.type", "general.license",
-                                             "tokenizer.chat_template"};
-// The integers worth keeping, by what follows the first dot: those of a model are "<architecture>.<name>", and the
-// architecture may be told after them.
-constexpr std::string_view kKeptIntegers[] = {
-    "file_type", "no", "count", "tensors.count", "context_length", "block_count", "embedding_length",
-    "feed_forward_length", "attention.head_count", "attention.head_count_kv", "attention.key_length",
-    "attention.value_length", "attention.sliding_window", "expert_count", "expert_used_count"};
+constexpr std::string_view kKeptStrings[] = {"general.architecture", "general.name", "general.type",
+                                             "general.license", "tokenizer.chat_template"};
+// The integers worth keeping, by what follows the first dot: those of a model are "<architecture>.<name>",
+// and the architecture may be told after them.
+constexpr std::string_view kKeptIntegers[] = {"file_type",
+                                              "no",
+                                              "count",
+                                              "tensors.count",
+                                              "context_length",
+                                              "block_count",
+                                              "embedding_length",
+                                              "feed_forward_length",
+                                              "attention.head_count",
+                                              "attention.head_count_kv",
+                                              "attention.key_length",
+                                              "attention.value_length",
+                                              "attention.sliding_window",
+                                              "expert_count",
+                                              "expert_used_count"};
 constexpr std::string_view kTokensKey = "tokenizer.ggml.tokens";
 constexpr std::string_view kAlignmentKey = "general.alignment";
 
-bool contains(const auto& range, const auto& value) { return std::ranges::find(range, value) != std::end(range); }
+bool contains(const auto& range, const auto& value) {
+    return std::ranges::find(range, value) != std::end(range);
+}
 
 bool is_kept_integer(std::string_view key) {
     const std::size_t dot = key.find('.');
@@ -106,26 +124,31 @@ class GgufReader {
         header_.version = in_.number<std::uint32_t>();
         if (!in_.ok()) return;
         if ((header_.version & 0xffff) == 0 && header_.version != 0) {
-            return unsupported(Text{"the file is in big-endian byte order; only little-endian GGUF files can be used",
-                                    "该文件采用大端字节序；仅支持小端 GGUF 文件"});
+            return unsupported(
+                Text{"the file is in big-endian byte order; only little-endian GGUF files can be used",
+                     "该文件采用大端字节序；仅支持小端 GGUF 文件"});
         }
         if (header_.version != 2 && header_.version != 3) {
-            return unsupported(Text::format("GGUF version {} is not supported, only 2 and 3", "不支持 GGUF 版本 {}，仅支持 2 和 3",
-                                            header_.version));
+            return unsupported(Text::format("GGUF version {} is not supported, only 2 and 3",
+                                            "不支持 GGUF 版本 {}，仅支持 2 和 3", header_.version));
         }
         header_.tensor_count = in_.number<std::uint64_t>();
         pair_count_ = in_.number<std::uint64_t>();
         if (!in_.ok()) return;
         if (header_.tensor_count > kGgufMaxTensors) {
-            return unsupported(Text::format("the file claims {} tensors, more than {}", "文件声称有 {} 个张量，超过 {} 的上限",
-                                            header_.tensor_count, kGgufMaxTensors));
+            return unsupported(Text::format("the file claims {} tensors, more than {}",
+                                            "文件声称有 {} 个张量，超过 {} 的上限", header_.tensor_count,
+                                            kGgufMaxTensors));
         }
         if (pair_count_ > kGgufMaxPairs) {
             return unsupported(Text::format("the file claims {} metadata entries, more than {}",
-                                            "文件声称有 {} 条元数据，超过 {} 的上限", pair_count_, kGgufMaxPairs));
+                                            "文件声称有 {} 条元数据，超过 {} 的上限", pair_count_,
+                                            kGgufMaxPairs));
         }
-        // Both counts are small now, so this doesn't overflow. A short file fails before anything is set aside for it.
-        if (const auto size = in_.file_size(); size && *size < in_.position() + pair_count_ * kLeastPairBytes +
+        // Both counts are small now, so this doesn't overflow. A short file fails before anything is set
+        // aside for it.
+        if (const auto size = in_.file_size(); size && *size < in_.position() +
+                                                                   pair_count_ * kLeastPairBytes +
                                                                    header_.tensor_count * kLeastTensorBytes) {
             in_.fail(ProblemKind::truncated, Text{"the file is too short for what its header counts",
                                                   "文件过短，容纳不下文件头声明的内容"});
@@ -138,8 +161,8 @@ class GgufReader {
             const std::string key = read_key();
             if (!in_.ok()) return;
             if (!keys.insert(key).second) {
-                return invalid(Text::format("the metadata key \"{}\" appears twice", "元数据键 \"{}\" 重复出现",
-                                            for_message(key)));
+                return invalid(Text::format("the metadata key \"{}\" appears twice",
+                                            "元数据键 \"{}\" 重复出现", for_message(key)));
             }
             read_value(key, in_.number<std::uint32_t>());
         }
@@ -150,12 +173,13 @@ class GgufReader {
         if (!in_.ok()) return {};
         if (size == 0) invalid(Text{"a metadata key is empty", "存在空的元数据键"});
         if (size > kGgufMaxKeyBytes) {
-            unsupported(Text::format("a metadata key has {} bytes, more than {}", "元数据键长 {} 字节，超过 {} 的上限", size,
-                                     kGgufMaxKeyBytes));
+            unsupported(Text::format("a metadata key has {} bytes, more than {}",
+                                     "元数据键长 {} 字节，超过 {} 的上限", size, kGgufMaxKeyBytes));
         }
         if (!in_.ok()) return {};
         std::string key = in_.text(size);
-        // The specification wants lower_snake.dotted; architecture names in use also have hyphens and capitals.
+        // The specification wants lower_snake.dotted; architecture names in use also have hyphens and
+        // capitals.
         if (!std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; })) {
             invalid(Text::format("the metadata key \"{}\" is not plain ASCII", "元数据键 \"{}\" 不是纯 ASCII",
                                  for_message(key)));
@@ -167,8 +191,8 @@ class GgufReader {
         if (!in_.ok()) return;
         const auto type = static_cast<ValueType>(type_id);
         if (type_id > static_cast<std::uint32_t>(ValueType::float64)) {
-            return invalid(Text::format("the metadata entry \"{}\" has the unknown type {}", "元数据 \"{}\" 的类型 {} 未知",
-                                        for_message(key), type_id));
+            return invalid(Text::format("the metadata entry \"{}\" has the unknown type {}",
+                                        "元数据 \"{}\" 的类型 {} 未知", for_message(key), type_id));
         }
         if (key == kAlignmentKey) return read_alignment(type);
         if (type == ValueType::array) return read_array(key);
@@ -183,14 +207,16 @@ class GgufReader {
 
     void read_alignment(ValueType type) {
         if (type != ValueType::uint32) {
-            return invalid(Text{"general.alignment is not a 32-bit unsigned integer", "general.alignment 不是 32 位无符号整数"});
+            return invalid(Text{"general.alignment is not a 32-bit unsigned integer",
+                                "general.alignment 不是 32 位无符号整数"});
         }
         const auto alignment = in_.number<std::uint32_t>();
         if (!in_.ok()) return;
-        if (!std::has_single_bit(alignment) || alignment < kGgufMinAlignment || alignment > kGgufMaxAlignment) {
+        if (!std::has_single_bit(alignment) || alignment < kGgufMinAlignment ||
+            alignment > kGgufMaxAlignment) {
             return invalid(Text::format("general.alignment is {}; it must be a power of two from {} to {}",
-                                        "general.alignment 为 {}；必须是 {} 到 {} 之间的 2 的幂", alignment, kGgufMinAlignment,
-                                        kGgufMaxAlignment));
+                                        "general.alignment 为 {}；必须是 {} 到 {} 之间的 2 的幂", alignment,
+                                        kGgufMinAlignment, kGgufMaxAlignment));
         }
         header_.alignment = alignment;
     }
@@ -200,8 +226,8 @@ class GgufReader {
         const auto size = in_.number<std::uint64_t>();
         if (!in_.ok()) return std::nullopt;
         if (size > kGgufMaxStringBytes) {
-            unsupported(Text::format("a metadata string has {} bytes, more than {}", "元数据字符串长 {} 字节，超过 {} 的上限", size,
-                                     kGgufMaxStringBytes));
+            unsupported(Text::format("a metadata string has {} bytes, more than {}",
+                                     "元数据字符串长 {} 字节，超过 {} 的上限", size, kGgufMaxStringBytes));
             return std::nullopt;
         }
         if (!keep || size > kGgufMaxKeptStringBytes) {
@@ -214,21 +240,32 @@ class GgufReader {
     // The value if it is an integer and not negative.
     std::optional<std::uint64_t> read_scalar(ValueType type) {
         switch (type) {
-            case ValueType::uint8: return in_.number<std::uint8_t>();
-            case ValueType::uint16: return in_.number<std::uint16_t>();
-            case ValueType::uint32: return in_.number<std::uint32_t>();
-            case ValueType::uint64: return in_.number<std::uint64_t>();
-            case ValueType::int8: return not_negative(static_cast<std::int8_t>(in_.number<std::uint8_t>()));
-            case ValueType::int16: return not_negative(static_cast<std::int16_t>(in_.number<std::uint16_t>()));
-            case ValueType::int32: return not_negative(static_cast<std::int32_t>(in_.number<std::uint32_t>()));
-            case ValueType::int64: return not_negative(static_cast<std::int64_t>(in_.number<std::uint64_t>()));
+            case ValueType::uint8:
+                return in_.number<std::uint8_t>();
+            case ValueType::uint16:
+                return in_.number<std::uint16_t>();
+            case ValueType::uint32:
+                return in_.number<std::uint32_t>();
+            case ValueType::uint64:
+                return in_.number<std::uint64_t>();
+            case ValueType::int8:
+                return not_negative(static_cast<std::int8_t>(in_.number<std::uint8_t>()));
+            case ValueType::int16:
+                return not_negative(static_cast<std::int16_t>(in_.number<std::uint16_t>()));
+            case ValueType::int32:
+                return not_negative(static_cast<std::int32_t>(in_.number<std::uint32_t>()));
+            case ValueType::int64:
+                return not_negative(static_cast<std::int64_t>(in_.number<std::uint64_t>()));
             case ValueType::boolean:
-                if (in_.number<std::uint8_t>() > 1) invalid(Text{"a boolean is neither 0 nor 1", "布尔值既不是 0 也不是 1"});
+                if (in_.number<std::uint8_t>() > 1)
+                    invalid(Text{"a boolean is neither 0 nor 1", "布尔值既不是 0 也不是 1"});
                 return std::nullopt;
             case ValueType::float32:
             case ValueType::float64:
             case ValueType::string:
-            case ValueType::array: in_.skip(size_of(type)); return std::nullopt;
+            case ValueType::array:
+                in_.skip(size_of(type));
+                return std::nullopt;
         }
         return std::nullopt;
     }
@@ -249,15 +286,16 @@ class GgufReader {
         }
         if (count > kGgufMaxArrayElements) {
             return unsupported(Text::format("the array \"{}\" claims {} elements, more than {}",
-                                            "数组 \"{}\" 声称有 {} 个元素，超过 {} 的上限", for_message(key), count,
-                                            kGgufMaxArrayElements));
+                                            "数组 \"{}\" 声称有 {} 个元素，超过 {} 的上限", for_message(key),
+                                            count, kGgufMaxArrayElements));
         }
         if (key == kTokensKey) header_.vocabulary_size = count;
         // Up to 2^30 elements of at most 8 bytes: no overflow.
         const std::uint64_t least = count * (type == ValueType::string ? kStringLengthBytes : size_of(type));
         if (!in_.require(least)) return;
         if (type == ValueType::string) {
-            for (std::uint64_t i = 0; i < count && in_.ok(); ++i) read_string(false);
+            for (std::uint64_t i = 0; i < count && in_.ok(); ++i)
+                read_string(false);
         } else if (is_kept_integer(key)) {
             keep_largest(key, type, count);
         } else {
@@ -267,7 +305,8 @@ class GgufReader {
 
     void keep_largest(const std::string& key, ValueType type, std::uint64_t count) {
         std::optional<std::uint64_t> largest;
-        for (std::uint64_t i = 0; i < count && in_.ok(); ++i) largest = std::max(largest, read_scalar(type));
+        for (std::uint64_t i = 0; i < count && in_.ok(); ++i)
+            largest = std::max(largest, read_scalar(type));
         if (largest) integers_.emplace(key, *largest);
     }
 
@@ -288,9 +327,11 @@ class GgufReader {
         header_.type = string("general.type");
         header_.license = string("general.license");
         header_.chat_template = string("tokenizer.chat_template");
-        if (const auto file_type = integer("general.file_type")) header_.quantization = quantization_name(*file_type);
+        if (const auto file_type = integer("general.file_type"))
+            header_.quantization = quantization_name(*file_type);
         if (const auto count = integer("split.count")) {
-            header_.split = GgufSplit{integer("split.no").value_or(0), *count, integer("split.tensors.count")};
+            header_.split =
+                GgufSplit{integer("split.no").value_or(0), *count, integer("split.tensors.count")};
         }
         if (!header_.architecture) return;
         const std::string prefix = *header_.architecture + ".";
@@ -315,7 +356,8 @@ class GgufReader {
             read_tensor(name);
             if (!in_.ok()) return;
             if (const auto [other, added] = names.insert(std::move(name)); !added) {
-                return invalid(Text::format("the tensor \"{}\" appears twice", "张量 \"{}\" 重复出现", for_message(*other)));
+                return invalid(Text::format("the tensor \"{}\" appears twice", "张量 \"{}\" 重复出现",
+                                            for_message(*other)));
             }
         }
     }
@@ -324,8 +366,8 @@ class GgufReader {
         const auto size = in_.number<std::uint64_t>();
         if (!in_.ok()) return {};
         if (size == 0 || size > kGgufMaxTensorNameBytes) {
-            invalid(Text::format("a tensor name has {} bytes; 1 to {} are allowed", "张量名长 {} 字节；允许 1 到 {} 字节", size,
-                                 kGgufMaxTensorNameBytes));
+            invalid(Text::format("a tensor name has {} bytes; 1 to {} are allowed",
+                                 "张量名长 {} 字节；允许 1 到 {} 字节", size, kGgufMaxTensorNameBytes));
             return {};
         }
         return in_.text(size);
@@ -335,8 +377,9 @@ class GgufReader {
         const auto dimensions = in_.number<std::uint32_t>();
         if (!in_.ok()) return;
         if (dimensions > kGgufMaxDimensions) {
-            return invalid(Text::format("the tensor \"{}\" has {} dimensions, more than {}", "张量 \"{}\" 有 {} 个维度，超过 {} 个",
-                                        for_message(name), dimensions, kGgufMaxDimensions));
+            return invalid(Text::format("the tensor \"{}\" has {} dimensions, more than {}",
+                                        "张量 \"{}\" 有 {} 个维度，超过 {} 个", for_message(name), dimensions,
+                                        kGgufMaxDimensions));
         }
         std::uint64_t row = 1;
         std::uint64_t elements = 1;
@@ -347,8 +390,8 @@ class GgufReader {
             // ggml counts elements in a signed 64-bit integer.
             if (length == 0 || __builtin_mul_overflow(elements, length, &elements) ||
                 elements > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-                return invalid(Text::format("the tensor \"{}\" has an impossible shape", "张量 \"{}\" 的形状无效",
-                                            for_message(name)));
+                return invalid(Text::format("the tensor \"{}\" has an impossible shape",
+                                            "张量 \"{}\" 的形状无效", for_message(name)));
             }
         }
         const auto type_id = in_.number<std::uint32_t>();
@@ -356,30 +399,33 @@ class GgufReader {
         if (in_.ok()) place_tensor(name, type_id, row, elements, offset);
     }
 
-    void place_tensor(const std::string& name, std::uint32_t type_id, std::uint64_t row, std::uint64_t elements,
-                      std::uint64_t offset) {
+    void place_tensor(const std::string& name, std::uint32_t type_id, std::uint64_t row,
+                      std::uint64_t elements, std::uint64_t offset) {
         std::uint64_t bytes = 0;
         const TensorType* type = tensor_type(type_id);
         if (type) {
             if (row % type->block_elements != 0) {
                 return invalid(Text::format("a row of the tensor \"{}\" does not fill whole blocks of {}",
-                                            "张量 \"{}\" 的行不是 {} 块的整数倍", for_message(name), type->name));
+                                            "张量 \"{}\" 的行不是 {} 块的整数倍", for_message(name),
+                                            type->name));
             }
-            if (__builtin_mul_overflow(elements / type->block_elements, std::uint64_t{type->block_bytes}, &bytes)) {
+            if (__builtin_mul_overflow(elements / type->block_elements, std::uint64_t{type->block_bytes},
+                                       &bytes)) {
                 return too_large();
             }
         } else if (type_id < kFirstUnknownTensorType || type_id > 0x7fff'ffff) {
-            return invalid(Text::format("the tensor \"{}\" has the type {}, which does not exist", "张量 \"{}\" 的类型 {} 不存在",
-                                        for_message(name), type_id));
+            return invalid(Text::format("the tensor \"{}\" has the type {}, which does not exist",
+                                        "张量 \"{}\" 的类型 {} 不存在", for_message(name), type_id));
         } else if (!contains(header_.unknown_tensor_types, type_id) &&
                    header_.unknown_tensor_types.size() < kMaxReportedTypes) {
             header_.unknown_tensor_types.push_back(type_id);
         }
-        // ggml lays tensors out in order without holes. After one of unknown size the next may begin anywhere behind it.
+        // ggml lays tensors out in order without holes. After one of unknown size the next may begin anywhere
+        // behind it.
         const bool in_place = after_unknown_ ? offset >= next_offset_ : offset == next_offset_;
         if (!in_place || offset % header_.alignment != 0) {
-            return invalid(Text::format("the data of the tensor \"{}\" is not where it belongs", "张量 \"{}\" 的数据位置不正确",
-                                        for_message(name)));
+            return invalid(Text::format("the data of the tensor \"{}\" is not where it belongs",
+                                        "张量 \"{}\" 的数据位置不正确", for_message(name)));
         }
         after_unknown_ = type == nullptr;
         if (__builtin_add_overflow(offset, bytes, &data_end_)) return too_large();
@@ -390,7 +436,9 @@ class GgufReader {
         next_offset_ = *next;
     }
 
-    void too_large() { invalid(Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"}); }
+    void too_large() {
+        invalid(Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"});
+    }
 
     void place_data() {
         // The header ends below kGgufMaxHeaderBytes, so aligning its end can't overflow.
@@ -402,8 +450,8 @@ class GgufReader {
         }
         if (const auto size = in_.file_size(); size && *size < header_.required_size) {
             in_.fail(ProblemKind::truncated,
-                     Text::format("the file has {} bytes, its tensors need {}", "文件只有 {} 字节，其张量需要 {} 字节", *size,
-                                  header_.required_size),
+                     Text::format("the file has {} bytes, its tensors need {}",
+                                  "文件只有 {} 字节，其张量需要 {} 字节", *size, header_.required_size),
                      header_.required_size);
         }
     }
@@ -422,6 +470,8 @@ class GgufReader {
 
 }  // namespace
 
-std::expected<GgufHeader, FormatProblem> read_gguf(const ByteSource& source) { return GgufReader(source).read(); }
+std::expected<GgufHeader, FormatProblem> read_gguf(const ByteSource& source) {
+    return GgufReader(source).read();
+}
 
 }  // namespace llmm::formats

@@ -1,27 +1,28 @@
 #pragma once
+#include "integrations/formats/byte_source.hpp"
+#include "integrations/formats/problem.hpp"
+
 #include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "integrations/formats/byte_source.hpp"
-#include "integrations/formats/problem.hpp"
-
 namespace llmm::formats {
 
-// Limits on what a header may claim. Where ggml or the specification (ggml/docs/gguf.md) has a limit of its own, it is
-// named; the others are ours, far above any published model, and bound memory and time.
+// Limits on what a header may claim. Where ggml or the specification (ggml/docs/gguf.md) has a limit of its
+// own, it is named; the others are ours, far above any published model, and bound memory and time.
 inline constexpr std::uint64_t kGgufMaxHeaderBytes = 100'000'000;  // the same as safetensors' own cap
 inline constexpr std::uint64_t kGgufMaxPairs = 65'536;
 inline constexpr std::uint64_t kGgufMaxTensors = 1'000'000;
-inline constexpr std::uint64_t kGgufMaxKeyBytes = 1024;  // the specification allows 65,535
+inline constexpr std::uint64_t kGgufMaxKeyBytes = 1024;                 // the specification allows 65,535
 inline constexpr std::uint64_t kGgufMaxStringBytes = 64 * 1024 * 1024;  // ggml: 1 GiB
-inline constexpr std::uint64_t kGgufMaxKeptStringBytes = 1024 * 1024;  // a longer one is passed over, not stored
+inline constexpr std::uint64_t kGgufMaxKeptStringBytes =
+    1024 * 1024;  // a longer one is passed over, not stored
 inline constexpr std::uint64_t kGgufMaxArrayElements = std::uint64_t{1} << 30;  // ggml's
-inline constexpr std::uint64_t kGgufMaxTensorNameBytes = 63;  // ggml: GGML_MAX_NAME - 1
-inline constexpr std::uint32_t kGgufMaxDimensions = 4;  // ggml: GGML_MAX_DIMS
-inline constexpr std::uint32_t kGgufDefaultAlignment = 32;  // specification
+inline constexpr std::uint64_t kGgufMaxTensorNameBytes = 63;                    // ggml: GGML_MAX_NAME - 1
+inline constexpr std::uint32_t kGgufMaxDimensions = 4;                          // ggml: GGML_MAX_DIMS
+inline constexpr std::uint32_t kGgufDefaultAlignment = 32;                      // specification
 inline constexpr std::uint32_t kGgufMinAlignment = 8;  // specification: a multiple of 8
 inline constexpr std::uint32_t kGgufMaxAlignment = 1024 * 1024;
 
@@ -33,7 +34,8 @@ struct GgufSplit {
     friend bool operator==(const GgufSplit&, const GgufSplit&) = default;
 };
 
-// What a file says about itself. nullopt: it doesn't say. Nothing here has been compared with the tensor data.
+// What a file says about itself. nullopt: it doesn't say. Nothing here has been compared with the tensor
+// data.
 struct GgufHeader {
     std::uint32_t version = 0;
     std::optional<std::string> architecture, name, type, license, chat_template;
@@ -56,8 +58,8 @@ struct GgufHeader {
     friend bool operator==(const GgufHeader&, const GgufHeader&) = default;
 };
 
-// Reads the header of a GGUF file, version 2 or 3, from its beginning. Takes time and memory in proportion to the header
-// only: arrays (a tokenizer's vocabulary) are passed over.
+// Reads the header of a GGUF file, version 2 or 3, from its beginning. Takes time and memory in proportion to
+// the header only: arrays (a tokenizer's vocabulary) are passed over.
 std::expected<GgufHeader, FormatProblem> read_gguf(const ByteSource& source);
 
 }  // namespace llmm::formats

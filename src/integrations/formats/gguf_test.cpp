@@ -1,5 +1,8 @@
 #include "integrations/formats/gguf.hpp"
 
+#include "integrations/formats/gguf_tables.hpp"
+#include "support/gguf_writer.hpp"
+
 #include <chrono>
 #include <fstream>
 #include <functional>
@@ -7,15 +10,13 @@
 
 #include <gtest/gtest.h>
 
-#include "integrations/formats/gguf_tables.hpp"
-#include "support/gguf_writer.hpp"
-
 namespace llmm::formats {
 namespace {
 
 using test::GgufWriter;
 
-std::expected<GgufHeader, FormatProblem> read(std::string_view text, std::optional<std::uint64_t> file_size = {}) {
+std::expected<GgufHeader, FormatProblem> read(std::string_view text,
+                                              std::optional<std::uint64_t> file_size = {}) {
     return read_gguf(MemorySource(std::as_bytes(std::span(text)), file_size));
 }
 
@@ -27,7 +28,9 @@ std::string file(const std::string& path) {
 
 GgufWriter tiny() {
     GgufWriter writer;
-    writer.string("general.architecture", "llama").u32("general.file_type", 7).u32("llama.context_length", 2048);
+    writer.string("general.architecture", "llama")
+        .u32("general.file_type", 7)
+        .u32("llama.context_length", 2048);
     return writer;
 }
 
@@ -44,7 +47,9 @@ struct Broken {
     std::function<void(GgufWriter&)> damage;
 };
 
-std::ostream& operator<<(std::ostream& out, const Broken& broken) { return out << broken.name; }
+std::ostream& operator<<(std::ostream& out, const Broken& broken) {
+    return out << broken.name;
+}
 
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
 // The largest aligned count of one-byte elements; two such tensors leave 64 bytes of a 64-bit file.
@@ -78,50 +83,62 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"version_4", unsupported, "version 4", [](auto& w) { w.version = 4; }},
         Broken{"big_endian", unsupported, "big-endian", [](auto& w) { w.version = 0x03000000; }},
         Broken{"tensor_count", unsupported, "tensors", [](auto& w) { w.tensor_count = kGgufMaxTensors + 1; }},
-        Broken{"pair_count", unsupported, "metadata entries", [](auto& w) { w.pair_count = kGgufMaxPairs + 1; }},
+        Broken{"pair_count", unsupported, "metadata entries",
+               [](auto& w) { w.pair_count = kGgufMaxPairs + 1; }},
         Broken{"pair_count_huge", unsupported, "metadata entries", [](auto& w) { w.pair_count = kHuge; }},
         Broken{"empty_key", invalid, "key is empty", [](auto& w) { w.u32("", 1); }},
-        Broken{"long_key", unsupported, "1025 bytes", [](auto& w) { w.u32(std::string(kGgufMaxKeyBytes + 1, 'k'), 1); }},
+        Broken{"long_key", unsupported, "1025 bytes",
+               [](auto& w) { w.u32(std::string(kGgufMaxKeyBytes + 1, 'k'), 1); }},
         Broken{"key_control", invalid, "not plain ASCII", [](auto& w) { w.u32("a\nb", 1); }},
         Broken{"key_utf8", invalid, "not plain ASCII", [](auto& w) { w.u32("\xe4\xb8\xad", 1); }},
         Broken{"key_twice", invalid, "appears twice", [](auto& w) { w.u32("x.y", 1).u32("x.y", 1); }},
         Broken{"value_type", invalid, "unknown type 13", [](auto& w) { w.pair("x", 13, "....."); }},
-        Broken{"value_type_negative", invalid, "unknown type", [](auto& w) { w.pair("x", 0xffffffff, "....."); }},
+        Broken{"value_type_negative", invalid, "unknown type",
+               [](auto& w) { w.pair("x", 0xffffffff, "....."); }},
         Broken{"boolean", invalid, "boolean", [](auto& w) { w.pair("x", 7, "\x02"); }},
         Broken{"string_size", unsupported, "metadata string",
                [](auto& w) { w.pair("x", 8, GgufWriter::bytes(kGgufMaxStringBytes + 1)); }},
-        Broken{"string_size_huge", unsupported, "metadata string", [](auto& w) { w.pair("x", 8, GgufWriter::bytes(kHuge)); }},
+        Broken{"string_size_huge", unsupported, "metadata string",
+               [](auto& w) { w.pair("x", 8, GgufWriter::bytes(kHuge)); }},
         Broken{"array_of_arrays", invalid, "arrays can't hold", [](auto& w) { w.array("x", 9, 1, ""); }},
         Broken{"array_of_nothing", invalid, "arrays can't hold", [](auto& w) { w.array("x", 13, 1, ""); }},
-        Broken{"array_count", unsupported, "elements", [](auto& w) { w.array("x", 0, kGgufMaxArrayElements + 1, ""); }},
-        Broken{"array_count_wraps", unsupported, "elements", [](auto& w) { w.array("x", 10, (kHuge >> 3) + 2, ""); }},
-        Broken{"array_beyond_header", unsupported, "larger than", [](auto& w) { w.array("x", 0, kGgufMaxHeaderBytes, ""); }},
+        Broken{"array_count", unsupported, "elements",
+               [](auto& w) { w.array("x", 0, kGgufMaxArrayElements + 1, ""); }},
+        Broken{"array_count_wraps", unsupported, "elements",
+               [](auto& w) { w.array("x", 10, (kHuge >> 3) + 2, ""); }},
+        Broken{"array_beyond_header", unsupported, "larger than",
+               [](auto& w) { w.array("x", 0, kGgufMaxHeaderBytes, ""); }},
         Broken{"string_in_array", unsupported, "metadata string",
                [](auto& w) { w.array("x", 8, 1, GgufWriter::bytes(kHuge)); }},
         Broken{"alignment_type", invalid, "32-bit", [](auto& w) { w.string("general.alignment", "32"); }},
         Broken{"alignment_zero", invalid, "alignment is 0", [](auto& w) { w.u32("general.alignment", 0); }},
         Broken{"alignment_odd", invalid, "alignment is 48", [](auto& w) { w.u32("general.alignment", 48); }},
         Broken{"alignment_small", invalid, "alignment is 4", [](auto& w) { w.u32("general.alignment", 4); }},
-        Broken{"alignment_big", invalid, "alignment is", [](auto& w) { w.u32("general.alignment", kGgufMaxAlignment * 2); }},
+        Broken{"alignment_big", invalid, "alignment is",
+               [](auto& w) { w.u32("general.alignment", kGgufMaxAlignment * 2); }},
         Broken{"tensor_name_empty", invalid, "0 bytes", [](auto& w) { w.tensor("", {32}, 0, 0); }},
-        Broken{"tensor_name_long", invalid, "64 bytes", [](auto& w) { w.tensor(std::string(64, 't'), {32}, 0, 0); }},
+        Broken{"tensor_name_long", invalid, "64 bytes",
+               [](auto& w) { w.tensor(std::string(64, 't'), {32}, 0, 0); }},
         Broken{"tensor_twice", invalid, "appears twice",
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("t", {32}, 0, 128); }},
         Broken{"dimensions", invalid, "5 dimensions", [](auto& w) { w.tensor("t", {1, 1, 1, 1, 1}, 0, 0); }},
         Broken{"zero_dimension", invalid, "impossible shape", [](auto& w) { w.tensor("t", {32, 0}, 0, 0); }},
         Broken{"elements_overflow", invalid, "impossible shape",
                [](auto& w) { w.tensor("t", {std::uint64_t{1} << 32, std::uint64_t{1} << 32}, 0, 0); }},
-        Broken{"elements_negative", invalid, "impossible shape", [](auto& w) { w.tensor("t", {std::uint64_t{1} << 63}, 0, 0); }},
+        Broken{"elements_negative", invalid, "impossible shape",
+               [](auto& w) { w.tensor("t", {std::uint64_t{1} << 63}, 0, 0); }},
         Broken{"bytes_overflow", invalid, "larger than any file",
                [](auto& w) { w.tensor("t", {std::uint64_t{1} << 62}, 0, 0); }},
         Broken{"sum_overflow", invalid, "larger than any file",
                [](auto& w) { almost_everything(w).tensor("v", {64}, 24, 2 * kHalf); }},
         Broken{"padding_overflow", invalid, "larger than any file",
                [](auto& w) { almost_everything(w).tensor("v", {33}, 24, 2 * kHalf); }},
-        Broken{"data_offset_overflow", invalid, "larger than any file", [](auto& w) { almost_everything(w); }},
+        Broken{"data_offset_overflow", invalid, "larger than any file",
+               [](auto& w) { almost_everything(w); }},
         Broken{"half_block", invalid, "whole blocks of Q4_K", [](auto& w) { w.tensor("t", {128}, 12, 0); }},
         Broken{"withdrawn_type", invalid, "type 4", [](auto& w) { w.tensor("t", {32}, 4, 0); }},
-        Broken{"negative_type", invalid, "does not exist", [](auto& w) { w.tensor("t", {32}, 0x80000000, 0); }},
+        Broken{"negative_type", invalid, "does not exist",
+               [](auto& w) { w.tensor("t", {32}, 0x80000000, 0); }},
         Broken{"first_offset", invalid, "not where it belongs", [](auto& w) { w.tensor("t", {32}, 0, 32); }},
         Broken{"offset_unaligned", invalid, "not where it belongs",
                [](auto& w) { w.tensor("t", {32}, 43, 0).tensor("u", {32}, 0, 8); }},
@@ -129,8 +146,9 @@ INSTANTIATE_TEST_SUITE_P(
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("u", {32}, 0, 96); }},
         Broken{"offset_leaves_hole", invalid, "not where it belongs",
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("u", {32}, 0, 160); }},
-        Broken{"offset_before_unknown", invalid, "not where it belongs",
-               [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("n", {32}, 43, 128).tensor("u", {32}, 0, 96); }}),
+        Broken{
+            "offset_before_unknown", invalid, "not where it belongs",
+            [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("n", {32}, 43, 128).tensor("u", {32}, 0, 96); }}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Gguf, describes_a_real_model) {
@@ -201,7 +219,8 @@ TEST(Gguf, a_file_shorter_than_its_tensors_is_truncated) {
     writer.tensor("t", {1 << 20}, 0, 0);
     EXPECT_EQ(problem_of(writer.header(), 1 << 20).kind, truncated);
     writer.tensor_count = kGgufMaxTensors;
-    EXPECT_EQ(problem_of(writer.header(), 1 << 20).message.en, "the file is too short for what its header counts");
+    EXPECT_EQ(problem_of(writer.header(), 1 << 20).message.en,
+              "the file is too short for what its header counts");
 }
 
 TEST(Gguf, version_2_reads_like_version_3) {
@@ -213,7 +232,9 @@ TEST(Gguf, version_2_reads_like_version_3) {
 
 TEST(Gguf, keys_of_the_architecture_may_come_before_it) {
     GgufWriter writer;
-    writer.u32("qwen3.context_length", 4096).u32("llama.block_count", 7).string("general.architecture", "qwen3");
+    writer.u32("qwen3.context_length", 4096)
+        .u32("llama.block_count", 7)
+        .string("general.architecture", "qwen3");
     const auto header = read(writer.header());
     ASSERT_TRUE(header);
     EXPECT_EQ(header->context_length, 4096u);
@@ -225,7 +246,8 @@ TEST(Gguf, integers_of_any_width_count_and_negative_ones_do_not) {
     writer.pair("llama.block_count", 10, GgufWriter::bytes(std::uint64_t{80}));
     writer.pair("llama.embedding_length", 5, GgufWriter::bytes(std::int32_t{-1}));
     writer.pair("llama.expert_count", 2, GgufWriter::bytes(std::uint16_t{8}));
-    writer.array("llama.attention.head_count_kv", 5, 3, GgufWriter::bytes(0) + GgufWriter::bytes(8) + GgufWriter::bytes(4));
+    writer.array("llama.attention.head_count_kv", 5, 3,
+                 GgufWriter::bytes(0) + GgufWriter::bytes(8) + GgufWriter::bytes(4));
     const auto header = read(writer.header());
     ASSERT_TRUE(header);
     EXPECT_EQ(header->block_count, 80u);
@@ -267,7 +289,8 @@ TEST(Gguf, quantization_comes_from_the_file_type) {
     EXPECT_EQ(quantization_name(15), "Q4_K_M");
     EXPECT_EQ(quantization_name(1024 + 7), "Q8_0") << "guessed";
     EXPECT_EQ(quantization_name(38), "MXFP4_MOE");
-    for (const std::uint64_t unknown : {std::uint64_t{4}, std::uint64_t{33}, std::uint64_t{39}, std::uint64_t{1} << 32}) {
+    for (const std::uint64_t unknown :
+         {std::uint64_t{4}, std::uint64_t{33}, std::uint64_t{39}, std::uint64_t{1} << 32}) {
         EXPECT_FALSE(quantization_name(unknown)) << unknown;
     }
 }
@@ -276,7 +299,8 @@ TEST(Gguf, tensor_types_have_their_block_sizes) {
     EXPECT_EQ(tensor_type(12)->name, "Q4_K");
     EXPECT_EQ(tensor_type(12)->block_bytes, 144u);
     EXPECT_EQ(tensor_type(42)->block_elements, 64u);
-    for (const std::uint32_t none : {4u, 5u, 31u, 33u, 36u, 38u, 43u, ~0u}) EXPECT_EQ(tensor_type(none), nullptr) << none;
+    for (const std::uint32_t none : {4u, 5u, 31u, 33u, 36u, 38u, 43u, ~0u})
+        EXPECT_EQ(tensor_type(none), nullptr) << none;
 }
 
 TEST(Gguf, messages_show_nothing_but_short_plain_text) {
@@ -287,9 +311,11 @@ TEST(Gguf, messages_show_nothing_but_short_plain_text) {
 TEST(Gguf, a_vocabulary_of_256k_tokens_takes_milliseconds) {
     constexpr std::uint64_t kTokens = 256 * 1024;
     std::string tokens, scores(kTokens * 4, '\0');
-    for (std::uint64_t i = 0; i < kTokens; ++i) tokens += GgufWriter::text("token" + std::to_string(i));
+    for (std::uint64_t i = 0; i < kTokens; ++i)
+        tokens += GgufWriter::text("token" + std::to_string(i));
     GgufWriter writer = tiny();
-    writer.array("tokenizer.ggml.tokens", 8, kTokens, tokens).array("tokenizer.ggml.merges", 8, kTokens, tokens);
+    writer.array("tokenizer.ggml.tokens", 8, kTokens, tokens)
+        .array("tokenizer.ggml.merges", 8, kTokens, tokens);
     writer.array("tokenizer.ggml.scores", 6, kTokens, scores);
     const std::string text = writer.header();
     const auto start = std::chrono::steady_clock::now();

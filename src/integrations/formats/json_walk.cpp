@@ -1,5 +1,6 @@
 #include "integrations/formats/json_walk.hpp"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -12,6 +13,27 @@ namespace {
 
 namespace json = boost::json;
 using boost::system::error_code;
+
+// The keys of one open object. Most have a handful: those are compared one by one.
+class KeySet {
+  public:
+    bool insert(const std::string& key) {
+        if (!many_.empty()) return many_.insert(key).second;
+        if (std::ranges::find(few_, key) != few_.end()) return false;
+        few_.push_back(key);
+        if (few_.size() > kFew) many_.insert(few_.begin(), few_.end());
+        return true;
+    }
+    void clear() {
+        few_.clear();
+        many_.clear();
+    }
+
+  private:
+    static constexpr std::size_t kFew = 8;
+    std::vector<std::string> few_;
+    std::unordered_set<std::string> many_;
+};
 
 // boost::json's events, with the path kept and keys compared.
 class Handler {
@@ -37,17 +59,19 @@ class Handler {
 
     bool on_key_part(json::string_view text, std::size_t size, error_code& ec) {
         if (size > limits_.key_bytes) {
-            return stop(ec, ProblemKind::unsupported,
-                        Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
+            return stop(
+                ec, ProblemKind::unsupported,
+                Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
         }
         partial_.append(text);
         return true;
     }
     bool on_key(json::string_view text, std::size_t size, error_code& ec) {
         if (!on_key_part(text, size, ec)) return false;
-        if (!keys_.back().insert(partial_).second) {
+        if (!keys_[path_.size() - 1].insert(partial_)) {
             return stop(ec, ProblemKind::invalid,
-                        Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现", for_message(partial_)));
+                        Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现",
+                                     for_message(partial_)));
         }
         path_.back() = std::move(partial_);
         partial_.clear();
@@ -90,12 +114,12 @@ class Handler {
     bool open(bool is_array, error_code& ec) {
         visitor_.open(path_, is_array);
         path_.emplace_back();
-        keys_.emplace_back();
+        if (keys_.size() < path_.size()) keys_.emplace_back();
         return listen(ec);
     }
     bool close(error_code& ec) {
+        keys_[path_.size() - 1].clear();
         path_.pop_back();
-        keys_.pop_back();
         visitor_.close(path_);
         return listen(ec);
     }
@@ -107,8 +131,8 @@ class Handler {
     JsonVisitor& visitor_;
     const JsonWalkLimits limits_;
     std::vector<std::string> path_;
-    std::vector<std::unordered_set<std::string>> keys_;  // of each open level
-    std::string partial_;                                // a string or key that comes in parts
+    std::vector<KeySet> keys_;  // of each level; those that are not open are empty
+    std::string partial_;       // a string or key that comes in parts
 };
 
 json::parse_options options(JsonWalkLimits limits) {
@@ -125,11 +149,16 @@ struct JsonWalk::State {
     std::uint64_t consumed = 0;
 };
 
-JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits) : state_(std::make_unique<State>(visitor, limits)) {}
+JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits)
+    : state_(std::make_unique<State>(visitor, limits)) {}
 JsonWalk::~JsonWalk() = default;
 
-bool JsonWalk::feed(std::string_view piece) { return write(piece, true); }
-bool JsonWalk::finish() { return write({}, false); }
+bool JsonWalk::feed(std::string_view piece) {
+    return write(piece, true);
+}
+bool JsonWalk::finish() {
+    return write({}, false);
+}
 
 bool JsonWalk::write(std::string_view piece, bool more) {
     if (problem_) return false;
@@ -140,9 +169,9 @@ bool JsonWalk::write(std::string_view piece, bool more) {
     if (!error) return true;
     problem_ = state_->parser.handler().problem;
     if (!problem_) {
-        problem_ = FormatProblem{ProblemKind::invalid,
-                                 Text::format("not valid JSON: {} near byte {}", "不是有效的 JSON：{}，在第 {} 字节附近",
-                                              error.message(), state_->consumed)};
+        problem_ = FormatProblem{ProblemKind::invalid, Text::format("not valid JSON: {} near byte {}",
+                                                                    "不是有效的 JSON：{}，在第 {} 字节附近",
+                                                                    error.message(), state_->consumed)};
     }
     return false;
 }

@@ -1,4 +1,6 @@
 #pragma once
+#include "integrations/formats/problem.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,15 +10,14 @@
 #include <string_view>
 #include <variant>
 
-#include "integrations/formats/problem.hpp"
-
 namespace llmm::formats {
 
-// null, a boolean, an integer, another number, a string. Negative integers arrive as numbers with a fraction do.
+// null, a boolean, an integer, another number, a string. Negative integers arrive as numbers with a fraction
+// do.
 using JsonScalar = std::variant<std::monostate, bool, std::uint64_t, double, std::string_view>;
 
-// Is told what a JSON text contains. A path holds the keys from the root to the value; a level that is an array has an
-// empty key.
+// Is told what a JSON text contains. A path holds the keys from the root to the value; a level that is an
+// array has an empty key.
 class JsonVisitor {
   public:
     using Path = std::span<const std::string>;
@@ -33,8 +34,9 @@ struct JsonWalkLimits {
     std::size_t key_bytes;
 };
 
-// Walks a JSON text that comes in pieces without building it in memory, except for the keys of the objects that are open:
-// none may come twice. (parse_json builds a tree, which for a header of 100 MB would take gigabytes.)
+// Walks a JSON text that comes in pieces without building it in memory, except for the keys of the objects
+// that are open: none may come twice. (parse_json builds a tree, which for a header of 100 MB would take
+// gigabytes.)
 class JsonWalk {
   public:
     JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits);

@@ -10,7 +10,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+char to_upper(char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
 
 std::string upper(std::string_view text) {
     std::string result(text);
@@ -18,10 +20,16 @@ std::string upper(std::string_view text) {
     return result;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alphanumeric(char c) { return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_alphanumeric(char c) {
+    return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
 
-std::string_view file_name(std::string_view path) { return path.substr(path.find_last_of('/') + 1); }
+std::string_view file_name(std::string_view path) {
+    return path.substr(path.find_last_of('/') + 1);
+}
 std::string_view directory(std::string_view path) {
     const std::size_t slash = path.find_last_of('/');
     return slash == path.npos ? std::string_view() : path.substr(0, slash);
@@ -31,11 +39,13 @@ std::string_view directory(std::string_view path) {
 
 // A word that is a tag or begins one: what llama.cpp's quantiser calls its types, and the float types.
 bool begins_tag(std::string_view word) {
-    for (const std::string_view whole : {"BF16"sv, "F16"sv, "F32"sv, "F64"sv, "FP16"sv, "FP32"sv, "MXFP4"sv, "NVFP4"sv}) {
+    for (const std::string_view whole :
+         {"BF16"sv, "F16"sv, "F32"sv, "F64"sv, "FP16"sv, "FP32"sv, "MXFP4"sv, "NVFP4"sv}) {
         if (word == whole) return true;
     }
     for (const std::string_view family : {"IQ"sv, "TQ"sv, "Q"sv}) {
-        if (word.size() == family.size() + 1 && word.starts_with(family) && is_digit(word.back())) return true;
+        if (word.size() == family.size() + 1 && word.starts_with(family) && is_digit(word.back()))
+            return true;
     }
     return false;
 }
@@ -43,7 +53,8 @@ bool begins_tag(std::string_view word) {
 // A word that goes on with a tag behind "_": Q4_K_M, Q4_0_4_8, IQ2_XXS, MXFP4_MOE.
 bool continues_tag(std::string_view word) {
     if (word.size() == 1 && is_digit(word[0])) return true;
-    for (const std::string_view part : {"K"sv, "S"sv, "M"sv, "L"sv, "XS"sv, "XXS"sv, "XL"sv, "XXL"sv, "NL"sv, "MOE"sv}) {
+    for (const std::string_view part :
+         {"K"sv, "S"sv, "M"sv, "L"sv, "XS"sv, "XXS"sv, "XL"sv, "XXL"sv, "NL"sv, "MOE"sv}) {
         if (word == part) return true;
     }
     return false;
@@ -97,7 +108,7 @@ struct FileSet {
     std::string_view name;
     int count = 1;
     std::map<int, const ListedFile*> parts;  // by number
-    bool has_twins = false;                  // two files for one part: names that differ in the extension's case
+    bool has_twins = false;  // two files for one part: names that differ in the extension's case
 
     bool complete() const {
         return !has_twins && !parts.empty() && parts.begin()->first == 1 && parts.rbegin()->first == count &&
@@ -134,7 +145,8 @@ void add_file(Variant& variant, const ListedFile& file) {
 Variant variant_of(const FileSet& set, ModelFormat format) {
     Variant variant;
     variant.format = format;
-    for (const auto& [number, file] : set.parts) add_file(variant, *file);
+    for (const auto& [number, file] : set.parts)
+        add_file(variant, *file);
     return variant;
 }
 
@@ -147,7 +159,8 @@ bool has_extension(std::string_view path, std::string_view extension) {
 
 void name_gguf_variants(std::vector<Variant>& variants, const std::vector<std::string>& stems) {
     std::map<std::string, int> uses;
-    for (const Variant& variant : variants) ++uses[variant.quantization.value_or("")];
+    for (const Variant& variant : variants)
+        ++uses[variant.quantization.value_or("")];
     for (std::size_t i = 0; i < variants.size(); ++i) {
         const std::optional<std::string>& tag = variants[i].quantization;
         variants[i].name = tag && uses[*tag] == 1 ? *tag : stems[i];
@@ -170,7 +183,8 @@ void find_gguf(std::span<const ListedFile> files, RepositoryContent& content) {
     std::vector<std::string> stems;
     for (const FileSet& set : sets.all()) {
         if (!set.complete()) {
-            for (const auto& [number, file] : set.parts) content.incomplete.push_back(file->path);
+            for (const auto& [number, file] : set.parts)
+                content.incomplete.push_back(file->path);
             continue;
         }
         Variant variant = variant_of(set, ModelFormat::gguf);
@@ -196,8 +210,8 @@ bool goes_with_weights(std::string_view path) {
     return false;
 }
 
-// The weights in the repository's own directory: "model" as transformers writes it; else whatever there is, except that
-// "consolidated" is a second copy in another layout wherever there is a first one.
+// The weights in the repository's own directory: "model" as transformers writes it; else whatever there is,
+// except that "consolidated" is a second copy in another layout wherever there is a first one.
 std::vector<const FileSet*> main_weights(const std::vector<FileSet>& sets) {
     std::vector<const FileSet*> named, others, copies;
     for (const FileSet& set : sets) {
@@ -210,10 +224,15 @@ std::vector<const FileSet*> main_weights(const std::vector<FileSet>& sets) {
 void find_safetensors(std::span<const ListedFile> files, RepositoryContent& content) {
     FileSets sets;
     for (const ListedFile& file : files) {
-        if (has_extension(file.path, ".safetensors") && directory(file.path).empty()) sets.add(file, ".safetensors");
+        if (has_extension(file.path, ".safetensors") && directory(file.path).empty())
+            sets.add(file, ".safetensors");
     }
     const std::vector<const FileSet*> weights = main_weights(sets.all());
-    Variant variant{.name = "safetensors", .quantization = {}, .format = ModelFormat::safetensors, .files = {}, .size = {}};
+    Variant variant{.name = "safetensors",
+                    .quantization = {},
+                    .format = ModelFormat::safetensors,
+                    .files = {},
+                    .size = {}};
     std::vector<std::string> indexes;
     for (const FileSet* set : weights) {
         indexes.push_back(std::string(set->name) + ".safetensors.index.json");
@@ -227,7 +246,8 @@ void find_safetensors(std::span<const ListedFile> files, RepositoryContent& cont
     }
     if (variant.files.empty()) return;
     for (const ListedFile& file : files) {
-        if (std::ranges::find(indexes, file.path) != indexes.end() || goes_with_weights(file.path)) add_file(variant, file);
+        if (std::ranges::find(indexes, file.path) != indexes.end() || goes_with_weights(file.path))
+            add_file(variant, file);
     }
     content.variants.push_back(std::move(variant));
 }
@@ -264,7 +284,8 @@ std::optional<std::string> quantization_tag(std::string_view path) {
         const std::string_view tag = tag_at(std::string_view(text).substr(at));
         if (tag.empty()) continue;
         // "UD-": Unsloth's dynamic quantisation, another file than the plain one of the same type.
-        const bool dynamic = std::string_view(text).substr(0, at).ends_with("UD-") && (at == 3 || !is_alphanumeric(text[at - 4]));
+        const bool dynamic = std::string_view(text).substr(0, at).ends_with("UD-") &&
+                             (at == 3 || !is_alphanumeric(text[at - 4]));
         return dynamic ? "UD-" + std::string(tag) : std::string(tag);
     }
     return std::nullopt;

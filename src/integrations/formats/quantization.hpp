@@ -34,14 +34,15 @@ struct RepositoryContent {
     std::vector<std::string> incomplete;
 };
 
-// The quantisation tag in a GGUF file's path, in capitals ("Q4_K_M", "IQ2_XXS", "UD-Q4_K_XL", "BF16"): the last thing that
-// looks like one, so that a directory's name counts when the file has none.
+// The quantisation tag in a GGUF file's path, in capitals ("Q4_K_M", "IQ2_XXS", "UD-Q4_K_XL", "BF16"): the
+// last thing that looks like one, so that a directory's name counts when the file has none.
 std::optional<std::string> quantization_tag(std::string_view path);
 
 RepositoryContent find_variants(std::span<const ListedFile> files);
 
-// The variant that a reference's ":TAG" means. As llama.cpp does, regardless of case: the exact name, else the first with a
-// file whose path has the tag followed by "." or "-". Without a tag Q4_K_M, then Q8_0, then the first. nullptr: none.
+// The variant that a reference's ":TAG" means. As llama.cpp does, regardless of case: the exact name, else
+// the first with a file whose path has the tag followed by "." or "-". Without a tag Q4_K_M, then Q8_0, then
+// the first. nullptr: none.
 const Variant* choose_variant(std::span<const Variant> variants, std::string_view wanted);
 
 }  // namespace llmm::formats

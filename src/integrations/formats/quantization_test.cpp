@@ -9,13 +9,15 @@ using Names = std::vector<std::string>;
 
 RepositoryContent content_of(const Names& names) {
     std::vector<ListedFile> files;
-    for (const std::string& name : names) files.push_back({name, 10});
+    for (const std::string& name : names)
+        files.push_back({name, 10});
     return find_variants(files);
 }
 
 Names variant_names(const RepositoryContent& content) {
     Names names;
-    for (const Variant& variant : content.variants) names.push_back(variant.name);
+    for (const Variant& variant : content.variants)
+        names.push_back(variant.name);
     return names;
 }
 
@@ -48,15 +50,17 @@ TEST(QuantizationTag, is_found_in_names_as_they_are_published) {
         {"Phi-3-mini-4k-instruct-q4.gguf", "Q4"},
         {"x-Q4_K_M_v2.gguf", "Q4_K_M"},
     };
-    for (const auto& [path, tag] : known) EXPECT_EQ(quantization_tag(path), tag) << path;
-    for (const char* path : {"model.gguf", "Qwen3-8B.gguf", "q.gguf", "seq2seq.gguf", "IQ.gguf", "Q4x.gguf", "xQ4_0.gguf", ""}) {
+    for (const auto& [path, tag] : known)
+        EXPECT_EQ(quantization_tag(path), tag) << path;
+    for (const char* path :
+         {"model.gguf", "Qwen3-8B.gguf", "q.gguf", "seq2seq.gguf", "IQ.gguf", "Q4x.gguf", "xQ4_0.gguf", ""}) {
         EXPECT_EQ(quantization_tag(path), std::nullopt) << path;
     }
 }
 
 TEST(Variants, each_quantization_is_one) {
-    const RepositoryContent content =
-        content_of({".gitattributes", "README.md", "M-Q4_K_M.gguf", "M-Q8_0.gguf", "UD-Q4_K_M/M-UD-Q4_K_M.GGUF"});
+    const RepositoryContent content = content_of(
+        {".gitattributes", "README.md", "M-Q4_K_M.gguf", "M-Q8_0.gguf", "UD-Q4_K_M/M-UD-Q4_K_M.GGUF"});
     EXPECT_EQ(variant_names(content), (Names{"Q4_K_M", "Q8_0", "UD-Q4_K_M"}));
     EXPECT_EQ(content.variants[0].quantization, "Q4_K_M");
     EXPECT_EQ(content.variants[0].files, Names{"M-Q4_K_M.gguf"});
@@ -64,8 +68,8 @@ TEST(Variants, each_quantization_is_one) {
 }
 
 TEST(Variants, parts_are_joined_in_their_order) {
-    const RepositoryContent content = content_of({"M-Q8_0-00002-of-00003.gguf", "M-Q8_0-00001-of-00003.gguf",
-                                                  "M-Q8_0-00003-of-00003.gguf"});
+    const RepositoryContent content = content_of(
+        {"M-Q8_0-00002-of-00003.gguf", "M-Q8_0-00001-of-00003.gguf", "M-Q8_0-00003-of-00003.gguf"});
     ASSERT_EQ(content.variants.size(), 1u);
     EXPECT_EQ(content.variants[0].name, "Q8_0");
     EXPECT_EQ(content.variants[0].files.front(), "M-Q8_0-00001-of-00003.gguf");
@@ -82,7 +86,8 @@ TEST(Variants, a_set_that_lacks_a_part_is_none) {
         EXPECT_TRUE(content.variants.empty()) << names.front();
         EXPECT_EQ(content.incomplete, names);
     }
-    EXPECT_TRUE(content_of({"M-00001-of-00001.gguf", "M-00001-of-00001.GGUF"}).variants.empty()) << "which one is meant?";
+    EXPECT_TRUE(content_of({"M-00001-of-00001.gguf", "M-00001-of-00001.GGUF"}).variants.empty())
+        << "which one is meant?";
 }
 
 TEST(Variants, projectors_and_importance_matrices_are_listed_apart) {
@@ -100,17 +105,17 @@ TEST(Variants, models_with_the_same_tag_keep_their_whole_names) {
 
 TEST(Variants, safetensors_come_with_what_an_engine_reads_beside_them) {
     const RepositoryContent content = content_of(
-        {"README.md", "config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "notes.txt", "modeling.py",
-         "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
-         "consolidated.safetensors", "consolidated.safetensors.index.json", "pytorch_model.bin",
-         "pytorch_model.bin.index.json", "chat_template.jinja", "additional_chat_templates/tools.jinja",
-         "original/params.json", "onnx/model.safetensors"});
+        {"README.md", "config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "notes.txt",
+         "modeling.py", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+         "model.safetensors.index.json", "consolidated.safetensors", "consolidated.safetensors.index.json",
+         "pytorch_model.bin", "pytorch_model.bin.index.json", "chat_template.jinja",
+         "additional_chat_templates/tools.jinja", "original/params.json", "onnx/model.safetensors"});
     ASSERT_EQ(variant_names(content), Names{"safetensors"});
     EXPECT_EQ(content.variants[0].format, ModelFormat::safetensors);
     EXPECT_EQ(content.variants[0].files,
-              (Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "config.json", "tokenizer.json",
-                     "tokenizer.model", "merges.txt", "model.safetensors.index.json", "chat_template.jinja",
-                     "additional_chat_templates/tools.jinja"}));
+              (Names{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "config.json",
+                     "tokenizer.json", "tokenizer.model", "merges.txt", "model.safetensors.index.json",
+                     "chat_template.jinja", "additional_chat_templates/tools.jinja"}));
     EXPECT_EQ(content.variants[0].size, 90u);
 }
 
@@ -124,7 +129,8 @@ TEST(Variants, safetensors_that_lack_a_part_are_none) {
 
 TEST(Variants, a_size_that_is_not_known_stays_unknown) {
     const auto size = [](std::optional<std::uint64_t> first, std::optional<std::uint64_t> second) {
-        const std::vector<ListedFile> files{{"M-00001-of-00002.gguf", first}, {"M-00002-of-00002.gguf", second}};
+        const std::vector<ListedFile> files{{"M-00001-of-00002.gguf", first},
+                                            {"M-00002-of-00002.gguf", second}};
         return find_variants(files).variants.at(0).size;
     };
     EXPECT_EQ(size(1, 2), 3u);
@@ -137,12 +143,14 @@ TEST(ChooseVariant, without_a_tag_takes_the_usual_ones_first) {
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q8_0.gguf", "M-Q4_K_M.gguf"}, ""), "M-Q4_K_M.gguf");
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q8_0.gguf"}, ""), "M-Q8_0.gguf");
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q2_K.gguf"}, ""), "M-F16.gguf");
-    EXPECT_EQ(chosen({"M-UD-Q4_K_M.gguf", "M-Q8_0.gguf"}, ""), "M-UD-Q4_K_M.gguf") << "the tag is in its name";
+    EXPECT_EQ(chosen({"M-UD-Q4_K_M.gguf", "M-Q8_0.gguf"}, ""), "M-UD-Q4_K_M.gguf")
+        << "the tag is in its name";
     EXPECT_EQ(chosen({}, ""), "");
 }
 
 TEST(ChooseVariant, a_tag_is_matched_whatever_its_case) {
-    const Names names{"M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf", "M-BF16.gguf", "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf"};
+    const Names names{"M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf", "M-BF16.gguf",
+                      "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf"};
     EXPECT_EQ(chosen(names, "q4_k_m"), "M-Q4_K_M.gguf") << "exact before contained";
     EXPECT_EQ(chosen(names, "ud-Q4_k_m"), "M-UD-Q4_K_M.gguf");
     EXPECT_EQ(chosen(names, "Q5_K_S"), "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf");

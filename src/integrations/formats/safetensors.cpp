@@ -1,11 +1,11 @@
 #include "integrations/formats/safetensors.hpp"
 
+#include "integrations/formats/json_walk.hpp"
+
 #include <algorithm>
 #include <array>
 #include <tuple>
 #include <utility>
-
-#include "integrations/formats/json_walk.hpp"
 
 namespace llmm::formats {
 namespace {
@@ -21,9 +21,9 @@ struct Dtype {
 
 // enum Dtype of tensor.rs.
 constexpr Dtype kDtypes[] = {
-    {"BOOL", 8},        {"U8", 8},          {"I8", 8},   {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
-    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16}, {"U16", 16},    {"F16", 16},    {"BF16", 16},
-    {"I32", 32},        {"U32", 32},        {"F32", 32}, {"I64", 64},    {"U64", 64},    {"F64", 64},
+    {"BOOL", 8},        {"U8", 8},          {"I8", 8},      {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
+    {"I32", 32},        {"U32", 32},        {"F32", 32},    {"I64", 64},    {"U64", 64},    {"F64", 64},
     {"C64", 64},        {"F4", 4},          {"F6_E2M3", 6}, {"F6_E3M2", 6},
 };
 
@@ -46,17 +46,20 @@ struct Entry {
 class HeaderVisitor final : public JsonVisitor {
   public:
     void open(Path path, bool is_array) override {
-        if (path.size() <= 1 && is_array) return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
+        if (path.size() <= 1 && is_array)
+            return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
         if (path.size() == 1) {
             entry_ = {};
             if (path[0] != kMetadataKey && ++tensor_count_ > kSafetensorsMaxTensors) {
-                problem_ = {ProblemKind::unsupported, Text::format("the header lists more than {} tensors",
-                                                                   "文件头列出的张量超过 {} 个", kSafetensorsMaxTensors)};
+                problem_ = {ProblemKind::unsupported,
+                            Text::format("the header lists more than {} tensors",
+                                         "文件头列出的张量超过 {} 个", kSafetensorsMaxTensors)};
             }
             return;
         }
         if (path.size() < 2) return;
-        if (path[0] == kMetadataKey) return invalid("the metadata holds something other than strings", "元数据中包含非字符串的值");
+        if (path[0] == kMetadataKey)
+            return invalid("the metadata holds something other than strings", "元数据中包含非字符串的值");
         if (!is_known_field(path)) return;
         if (path.size() != 2 || !is_array || path[1] == "dtype") return bad_field(path);
         if (path[1] == "shape") entry_.has_shape = true;
@@ -67,7 +70,8 @@ class HeaderVisitor final : public JsonVisitor {
     }
 
     void scalar(Path path, const JsonScalar& value) override {
-        if (path.size() < 2) return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
+        if (path.size() < 2)
+            return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
         if (path[0] == kMetadataKey) {
             if (!std::holds_alternative<std::string_view>(value)) {
                 invalid("the metadata holds something other than strings", "元数据中包含非字符串的值");
@@ -118,8 +122,9 @@ class HeaderVisitor final : public JsonVisitor {
     }
     void bad_field(Path path) {
         if (problem_) return;
-        problem_ = {ProblemKind::invalid, Text::format("the tensor \"{}\" has a wrong {}", "张量 \"{}\" 的 {} 有误",
-                                                       for_message(path[0]), for_message(path[1]))};
+        problem_ = {ProblemKind::invalid,
+                    Text::format("the tensor \"{}\" has a wrong {}", "张量 \"{}\" 的 {} 有误",
+                                 for_message(path[0]), for_message(path[1]))};
     }
 
     void set_dtype(Path path, const JsonScalar& value) {
@@ -130,9 +135,9 @@ class HeaderVisitor final : public JsonVisitor {
             entry_.dtype = found;
             return;
         }
-        problem_ = {ProblemKind::unsupported, Text::format("the tensor \"{}\" has the unknown type \"{}\"",
-                                                           "张量 \"{}\" 的类型 \"{}\" 未知", for_message(path[0]),
-                                                           for_message(*name))};
+        problem_ = {ProblemKind::unsupported,
+                    Text::format("the tensor \"{}\" has the unknown type \"{}\"",
+                                 "张量 \"{}\" 的类型 \"{}\" 未知", for_message(path[0]), for_message(*name))};
     }
 
     void add_dimension(Path path, std::uint64_t length) {
@@ -142,19 +147,21 @@ class HeaderVisitor final : public JsonVisitor {
     void finish_tensor(const std::string& name) {
         const auto bad = [&](std::string_view en, std::string_view zh) {
             problem_ = {ProblemKind::invalid,
-                        {fmt::format("the tensor \"{}\" {}", for_message(name), en), fmt::format("张量 \"{}\" {}", for_message(name), zh)}};
+                        {fmt::format("the tensor \"{}\" {}", for_message(name), en),
+                         fmt::format("张量 \"{}\" {}", for_message(name), zh)}};
         };
         if (!entry_.dtype || !entry_.has_shape || entry_.offset_count != 2) {
             return bad("lacks its type, shape or place", "缺少类型、形状或位置");
         }
         const auto [begin, end] = entry_.offsets;
         std::uint64_t bits = 0;
-        if (__builtin_mul_overflow(entry_.elements, entry_.dtype->bits, &bits) || bits % 8 != 0 || end < begin ||
-            end - begin != bits / 8) {
+        if (__builtin_mul_overflow(entry_.elements, entry_.dtype->bits, &bits) || bits % 8 != 0 ||
+            end < begin || end - begin != bits / 8) {
             return bad("does not have the size that its shape needs", "的大小与其形状不符");
         }
         ranges_.push_back({begin, end});
-        // Can't overflow without the ranges, which hold at least a bit for each, overlapping or leaving the file.
+        // Can't overflow without the ranges, which hold at least a bit for each, overlapping or leaving the
+        // file.
         if (__builtin_add_overflow(parameter_count_, entry_.elements, &parameter_count_)) {
             return bad("makes the file larger than any can be", "使文件大小超出可能范围");
         }
@@ -163,7 +170,8 @@ class HeaderVisitor final : public JsonVisitor {
 
     void count_dtype(const Dtype& dtype, std::uint64_t elements) {
         auto share = std::ranges::find(shares_, dtype.name, &DtypeShare::dtype);
-        if (share == shares_.end()) share = shares_.insert(shares_.end(), DtypeShare{std::string(dtype.name)});
+        if (share == shares_.end())
+            share = shares_.insert(shares_.end(), DtypeShare{std::string(dtype.name)});
         ++share->tensors;
         share->parameters += elements;
     }
@@ -198,8 +206,9 @@ void check_size(ByteCursor& in, std::uint64_t required) {
     const auto size = in.file_size();
     if (!size || *size == required) return;
     if (*size < required) {
-        in.fail(ProblemKind::truncated, Text::format("the file has {} bytes, its tensors need {}",
-                                                     "文件只有 {} 字节，其张量需要 {} 字节", *size, required),
+        in.fail(ProblemKind::truncated,
+                Text::format("the file has {} bytes, its tensors need {}",
+                             "文件只有 {} 字节，其张量需要 {} 字节", *size, required),
                 required);
     } else {
         in.fail(ProblemKind::invalid, Text::format("the file has {} bytes more than its tensors",
@@ -215,8 +224,9 @@ std::expected<SafetensorsHeader, FormatProblem> read_safetensors(const ByteSourc
     HeaderVisitor visitor;
     const auto size = in.number<std::uint64_t>();
     if (in.ok() && size > kSafetensorsMaxHeaderBytes) {
-        in.fail(ProblemKind::unsupported, Text::format("the header claims {} bytes, more than {}",
-                                                       "文件头声称有 {} 字节，超过 {} 的上限", size, kSafetensorsMaxHeaderBytes));
+        in.fail(ProblemKind::unsupported,
+                Text::format("the header claims {} bytes, more than {}",
+                             "文件头声称有 {} 字节，超过 {} 的上限", size, kSafetensorsMaxHeaderBytes));
     }
     if (in.ok() && size < 2) in.fail(ProblemKind::invalid, Text{"the header is empty", "文件头为空"});
     // Only a header that is there in full is walked, so that a growing file is not parsed again and again.
@@ -225,7 +235,8 @@ std::expected<SafetensorsHeader, FormatProblem> read_safetensors(const ByteSourc
         if (!data_size) {
             in.fail(visitor.problem()->kind, visitor.problem()->message);
         } else if (__builtin_add_overflow(in.position(), *data_size, &header.required_size)) {
-            in.fail(ProblemKind::invalid, Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"});
+            in.fail(ProblemKind::invalid,
+                    Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"});
         } else {
             check_size(in, header.required_size);
         }

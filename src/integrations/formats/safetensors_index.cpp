@@ -1,10 +1,12 @@
 #include "integrations/formats/safetensors_index.hpp"
 
-#include <set>
-#include <utility>
-
 #include "integrations/formats/json_walk.hpp"
 #include "integrations/formats/safetensors.hpp"
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
 namespace llmm::formats {
 namespace {
@@ -27,7 +29,8 @@ class IndexVisitor final : public JsonVisitor {
         if (path[0] == "weight_map") return add_file(path, value);
         // Informative only; some writers put a number with a fraction there.
         const auto* number = std::get_if<std::uint64_t>(&value);
-        if (number && path.size() == 2 && path[0] == "metadata" && path[1] == "total_size") total_size_ = *number;
+        if (number && path.size() == 2 && path[0] == "metadata" && path[1] == "total_size")
+            total_size_ = *number;
     }
 
     const std::optional<FormatProblem>& problem() const override { return problem_; }
@@ -44,27 +47,32 @@ class IndexVisitor final : public JsonVisitor {
         if (!problem_) problem_ = {ProblemKind::invalid, std::move(message)};
     }
     void bad_map() {
-        invalid(Text{"the index has no weight_map from tensors to file names", "索引缺少从张量到文件名的 weight_map"});
+        invalid(Text{"the index has no weight_map from tensors to file names",
+                     "索引缺少从张量到文件名的 weight_map"});
     }
 
     void add_file(Path path, const JsonScalar& value) {
         const auto* name = std::get_if<std::string_view>(&value);
         if (!name || path.size() != 2) return bad_map();
         if (++tensor_count_ > kSafetensorsMaxTensors) {
-            problem_ = {ProblemKind::unsupported, Text::format("the index lists more than {} tensors",
-                                                               "索引列出的张量超过 {} 个", kSafetensorsMaxTensors)};
+            problem_ = {ProblemKind::unsupported,
+                        Text::format("the index lists more than {} tensors", "索引列出的张量超过 {} 个",
+                                     kSafetensorsMaxTensors)};
             return;
         }
+        if (*name == last_name_) return;  // tensors of one file follow each other
         std::optional<SafePath> file = SafePath::parse(*name);
         if (!file || !file->str().ends_with(".safetensors")) {
             return invalid(Text::format("the index names the file \"{}\", which can't be part of a model",
                                         "索引中的文件 \"{}\" 不能作为模型的一部分", for_message(*name)));
         }
         files_.insert(std::move(*file));
+        last_name_ = *name;
     }
 
     bool has_map_ = false;
     std::set<SafePath> files_;
+    std::optional<std::string> last_name_;
     std::uint64_t tensor_count_ = 0;
     std::optional<std::uint64_t> total_size_;
     std::optional<FormatProblem> problem_;
@@ -76,8 +84,8 @@ std::expected<SafetensorsIndex, FormatProblem> read_safetensors_index(std::strin
     if (text.size() > kSafetensorsMaxIndexBytes) {
         return std::unexpected(FormatProblem{
             ProblemKind::unsupported,
-            Text::format("the index has {} bytes, more than {}", "索引有 {} 字节，超过 {} 的上限", text.size(),
-                         kSafetensorsMaxIndexBytes)});
+            Text::format("the index has {} bytes, more than {}", "索引有 {} 字节，超过 {} 的上限",
+                         text.size(), kSafetensorsMaxIndexBytes)});
     }
     IndexVisitor visitor;
     JsonWalk walk(visitor, {.depth = kSafetensorsMaxDepth, .key_bytes = kSafetensorsMaxNameBytes});

@@ -1,12 +1,12 @@
 #pragma once
+#include "base/fs/safe_path.hpp"
+#include "integrations/formats/problem.hpp"
+
 #include <cstdint>
 #include <expected>
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "base/fs/safe_path.hpp"
-#include "integrations/formats/problem.hpp"
 
 namespace llmm::formats {
 

@@ -9,7 +9,8 @@
 namespace llmm::formats {
 namespace {
 
-std::expected<SafetensorsHeader, FormatProblem> read(std::string_view text, std::optional<std::uint64_t> file_size = {}) {
+std::expected<SafetensorsHeader, FormatProblem> read(std::string_view text,
+                                                     std::optional<std::uint64_t> file_size = {}) {
     return read_safetensors(MemorySource(std::as_bytes(std::span(text)), file_size));
 }
 
@@ -18,7 +19,9 @@ std::string with_length(std::string_view json, std::uint64_t length) {
     std::memcpy(text.data(), &length, 8);
     return text + std::string(json);
 }
-std::string header(std::string_view json) { return with_length(json, json.size()); }
+std::string header(std::string_view json) {
+    return with_length(json, json.size());
+}
 
 std::string file(const std::string& path) {
     std::ifstream in(std::string(LLMM_TEST_DATA "/tiny-model/") + path, std::ios::binary);
@@ -41,7 +44,8 @@ constexpr Broken kBroken[] = {
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})", invalid, "not valid JSON"},
     {R"({} x)", invalid, "not valid JSON"},
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{}})", invalid, "key \"a\" appears twice"},
-    {R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", invalid, "\"dtype\" appears twice"},
+    {R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", invalid,
+     "\"dtype\" appears twice"},
     {R"({"__metadata__":{"a":"b","a":"c"}})", invalid, "appears twice"},
     {R"({"__metadata__":{"a":1}})", invalid, "other than strings"},
     {R"({"__metadata__":{"a":{}}})", invalid, "other than strings"},
@@ -59,7 +63,8 @@ constexpr Broken kBroken[] = {
     {R"({"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}})", invalid, "wrong shape"},
     {R"({"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}})", invalid, "wrong shape"},
     {R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", invalid, "wrong shape"},
-    {R"({"a":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,0]}})", invalid, "size that its shape"},
+    {R"({"a":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,0]}})", invalid,
+     "size that its shape"},
     {R"({"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}})", invalid, "wrong dtype"},
     {R"({"a":{"dtype":["F32"],"shape":[1],"data_offsets":[0,4]}})", invalid, "wrong dtype"},
     {R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", unsupported, "unknown type \"F33\""},
@@ -68,14 +73,14 @@ constexpr Broken kBroken[] = {
     {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", invalid, "size that its shape"},
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", invalid, "size that its shape"},
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", invalid, "a hole"},
-    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}})", invalid,
-     "a hole"},
-    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}})", invalid,
-     "overlap"},
-    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})", invalid,
-     "overlap"},
-    {R"({"a":{"dtype":"U8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}})", invalid,
-     "size that its shape"},
+    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}})",
+     invalid, "a hole"},
+    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[3,7]}})",
+     invalid, "overlap"},
+    {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",
+     invalid, "overlap"},
+    {R"({"a":{"dtype":"U8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}})",
+     invalid, "size that its shape"},
     {R"({"a":{"x":[[[[[[[]]]]]]]}})", invalid, "not valid JSON"},
 };
 
@@ -107,6 +112,9 @@ TEST(Safetensors, a_beginning_asks_for_the_whole_header) {
         EXPECT_EQ(problem.kind, incomplete);
         EXPECT_EQ(problem.needed_bytes, data);
     }
+    const FormatProblem large = read(with_length("{}", 1'000'000)).error();
+    EXPECT_EQ(large.kind, incomplete);
+    EXPECT_EQ(large.needed_bytes, 1'000'008u) << "at once, not piece by piece";
     EXPECT_TRUE(read(text.substr(0, data), text.size()));
     EXPECT_EQ(read(text.substr(0, data - 1), data - 1).error().kind, truncated);
 }
@@ -127,13 +135,14 @@ TEST(Safetensors, limits_are_kept) {
     EXPECT_EQ(read(with_length("{", kSafetensorsMaxHeaderBytes)).error().kind, incomplete);
     EXPECT_EQ(read(with_length("{", 1)).error().message.en, "the header is empty");
     const auto named = [](std::size_t length) {
-        return header("{\"" + std::string(length, 'n') + R"(":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})");
+        return header("{\"" + std::string(length, 'n') +
+                      R"(":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})");
     };
     EXPECT_TRUE(read(named(kSafetensorsMaxNameBytes)));
     EXPECT_EQ(read(named(kSafetensorsMaxNameBytes + 1)).error().kind, unsupported);
     const auto nested = [](std::size_t depth) {  // the object of objects is two levels
-        return header(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1],"x":)" + std::string(depth - 2, '[') +
-                      std::string(depth - 2, ']') + "}}");
+        return header(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1],"x":)" +
+                      std::string(depth - 2, '[') + std::string(depth - 2, ']') + "}}");
     };
     EXPECT_TRUE(read(nested(kSafetensorsMaxDepth)));
     EXPECT_FALSE(read(nested(kSafetensorsMaxDepth + 1)));

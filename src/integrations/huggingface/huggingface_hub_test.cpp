@@ -146,7 +146,7 @@ TEST_F(HuggingFaceHubTest, says_how_old_a_page_from_the_cache_is) {
 }
 
 TEST_F(HuggingFaceHubTest, refuses_a_cursor_that_the_hub_does_not_know) {
-    EXPECT_EQ(code_of(hub().search({.cursor = "http://169.254.169.254/"})), "BAD_REQUEST");
+    EXPECT_EQ(code_of(hub().search({.cursor = "http://169.254.169.254/"})), "MALFORMED_REQUEST");
     EXPECT_EQ(fake->log().size(), 1u);  // asked the hub, and nobody else
 }
 
@@ -194,6 +194,8 @@ TEST_F(HuggingFaceHubTest, follows_a_rename_and_tells_the_new_name) {
     const Repository repository = run(hub(kToken).repository("old/name", ""));
     EXPECT_EQ(repository.summary.repo, "org/model");
     EXPECT_EQ(repository.revision, commit);
+    EXPECT_EQ(requests("/org/model/resolve/" + commit + "/README.md"), 1u);  // not by way of the old name again
+    EXPECT_EQ(requests("/old/name/resolve/" + commit + "/README.md"), 0u);
     const auto source = std::get<RemoteSource>(run(hub().locate("old/name", commit, "sub/model.gguf")));
     EXPECT_EQ(source.url.origin(), fake->cdn());
 }

@@ -1,0 +1,119 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error/error.hpp"
+#include "base/ids/id.hpp"
+#include "base/time/time.hpp"
+
+namespace llmm::chat {
+
+enum class Role { system, user, assistant };
+enum class MessageStatus { streaming, complete, partial, failed };
+
+std::string_view name_of(Role role);
+std::string_view name_of(MessageStatus status);
+std::optional<Role> parse_role(std::string_view text);
+std::optional<MessageStatus> parse_message_status(std::string_view text);
+
+// How the replies of a session are made. What is empty the engine decides.
+struct ChatConfig {
+    std::optional<std::string> system_prompt = {};
+    std::optional<double> temperature = {}, top_p = {}, min_p = {};
+    std::optional<std::int64_t> top_k = {}, max_tokens = {}, seed = {};
+    std::optional<std::vector<std::string>> stop = {};
+    std::optional<double> presence_penalty = {}, frequency_penalty = {}, repeat_penalty = {};
+    friend bool operator==(const ChatConfig&, const ChatConfig&) = default;
+};
+
+struct Session {
+    SessionId id;
+    std::optional<DeploymentId> deployment_id = {};  // empty once the deployment is deleted
+    std::string name = {};
+    ChatConfig config = {};
+    std::int64_t message_count = 0;
+    TimePoint created_at{}, updated_at{};
+};
+
+struct Usage {
+    std::optional<std::int64_t> prompt_tokens, completion_tokens, total_tokens;
+    friend bool operator==(const Usage&, const Usage&) = default;
+};
+
+struct Timings {
+    std::optional<double> time_to_first_token_ms, total_ms, tokens_per_second;
+    friend bool operator==(const Timings&, const Timings&) = default;
+};
+
+struct MessageFailure {
+    ErrorCode error = ErrorCode::internal;
+    std::string message;
+    friend bool operator==(const MessageFailure&, const MessageFailure&) = default;
+};
+
+// What is known about how a reply was made; empty for what people write.
+struct Metadata {
+    std::optional<Usage> usage = {};
+    std::optional<Timings> timings = {};
+    std::optional<std::string> finish_reason = {};  // the engine's word, or one of those below
+    std::optional<std::string> model = {};
+    std::optional<MessageFailure> error = {};
+    friend bool operator==(const Metadata&, const Metadata&) = default;
+};
+inline constexpr std::string_view kFinishCancelled = "cancelled", kFinishError = "error";
+
+struct Message {
+    MessageId id;
+    SessionId session_id;
+    std::optional<MessageId> parent_id = {};
+    Role role = Role::user;
+    std::string content = {};
+    MessageStatus status = MessageStatus::complete;
+    Metadata metadata = {};
+    TimePoint created_at{}, updated_at{};
+};
+
+// What somebody says in a session.
+struct NewMessage {
+    std::string content;
+    std::optional<MessageId> parent_id = {};  // empty: follows the newest
+};
+
+// One turn of the conversation that an engine is asked to continue.
+struct Turn {
+    Role role = Role::user;
+    std::string content;
+    friend bool operator==(const Turn&, const Turn&) = default;
+};
+
+// The prompt: the system prompt, then the chain of messages from its root, less the replies that came to nothing.
+std::vector<Turn> make_prompt(const ChatConfig& config, const std::vector<Message>& chain);
+
+// STATE_CONFLICT: a session has one reply at a time.
+Error still_writing(const MessageId& reply);
+
+// What a client that follows a reply is told.
+struct ReplyStarted {
+    Message message, user_message;
+};
+struct ReplyDelta {
+    MessageId message_id;
+    std::string content;
+};
+struct ReplyEnded {
+    Message message;
+};
+struct ReplyFailed {
+    MessageId message_id;
+    Error error;
+};
+struct ReplyEvent {
+    std::string id;  // "<message id>.<number>"
+    std::variant<ReplyStarted, ReplyDelta, ReplyEnded, ReplyFailed> body;
+};
+
+}  // namespace llmm::chat

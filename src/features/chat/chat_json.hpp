@@ -1,0 +1,48 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/json/fwd.hpp>
+
+#include "features/chat/chat.hpp"
+
+namespace llmm::chat {
+
+struct SessionRequest {
+    std::string deployment;  // id or name
+    std::optional<std::string> name;
+    ChatConfig config;
+};
+struct SessionChanges {
+    std::optional<std::string> deployment;  // id or name
+    std::optional<std::string> name;
+    std::optional<ChatConfig> config;  // replaced as a whole
+};
+struct MessageRequest {
+    NewMessage message;
+    bool stream = false;
+};
+// A frame of the WebSocket.
+struct StopCommand {};
+using ChatCommand = std::variant<NewMessage, StopCommand>;
+
+// All throw VALIDATION_FAILED naming each bad field.
+SessionRequest parse_session_request(const boost::json::value& body);
+SessionChanges parse_session_changes(const boost::json::value& body);
+MessageRequest parse_message_request(const boost::json::value& body);
+ChatCommand parse_chat_command(std::string_view frame);  // also MALFORMED_JSON
+
+boost::json::value to_json(const Session& session);
+boost::json::value to_json(const Message& message);
+boost::json::value to_json(const ReplyStarted& event);
+boost::json::value to_json(const ReplyDelta& event);
+boost::json::value to_json(const ReplyEnded& event);
+
+// The columns `config` and `metadata`.
+std::string to_text(const ChatConfig& config);
+std::string to_text(const Metadata& metadata);
+ChatConfig config_from_text(std::string_view text);
+Metadata metadata_from_text(std::string_view text);
+
+}  // namespace llmm::chat

@@ -1,0 +1,63 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "base/async/task.hpp"
+#include "base/async/task_group.hpp"
+#include "features/chat/chat.hpp"
+#include "features/chat/chat_store.hpp"
+#include "features/chat/engine_source.hpp"
+#include "features/chat/generation.hpp"
+#include "features/chat/reply.hpp"
+
+namespace llmm::chat {
+
+struct SessionRequest;
+struct SessionChanges;
+
+// Rules of sessions and messages. Owns the replies that are being written. Used from the event loop only.
+class ChatService {
+  public:
+    struct Deps {
+        asio::any_io_executor executor;
+        ChatStore& store;
+        EngineSource& engines;
+    };
+    explicit ChatService(Deps deps, GenerationLimits limits = {});
+
+    // Ends the replies that a killed run of the service left unfinished.
+    Task<> start();
+    // Stops all replies and waits until they are stored.
+    Task<> stop();
+
+    Task<Session> create(SessionRequest request);  // DEPLOYMENT_NOT_FOUND
+    Task<storage::Page<Session>> list(SessionQuery query);
+    Task<Session> get(SessionId id);                                 // SESSION_NOT_FOUND, as all below
+    Task<Session> update(SessionId id, SessionChanges changes);      // DEPLOYMENT_NOT_FOUND
+    Task<> remove(SessionId id);                                     // when its reply has ended
+    Task<storage::Page<Message>> messages(SessionId id, MessageQuery query);
+
+    // Begins a reply. STATE_CONFLICT while the session's last one is being written, SHUTTING_DOWN. What else can go wrong
+    // Reply tells: SESSION_NOT_FOUND, MESSAGE_NOT_FOUND, DEPLOYMENT_NOT_FOUND, CONTEXT_EXCEEDED, ENGINE_*.
+    Reply send(SessionId id, NewMessage message);
+    // The message when its reply has ended. MESSAGE_NOT_FOUND.
+    Task<Message> stop_message(MessageId id);
+
+  private:
+    using GenerationPtr = std::shared_ptr<Generation>;
+
+    Task<> run(GenerationPtr generation);
+    Task<> end_reply(SessionId id);
+
+    Deps deps_;
+    GenerationLimits limits_;
+    std::map<SessionId, GenerationPtr> running_;
+    bool stopping_ = false;
+    TaskGroup tasks_;
+};
+
+}  // namespace llmm::chat

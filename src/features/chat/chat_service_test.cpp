@@ -1,0 +1,292 @@
+#include "features/chat/chat_service.hpp"
+
+#include "base/async/race.hpp"
+#include "features/chat/chat_json.hpp"
+#include "support/chat_rows.hpp"
+#include "support/databases.hpp"
+#include "support/event_loop.hpp"
+#include "support/fake_engine.hpp"
+
+#include <gtest/gtest.h>
+
+namespace llmm::chat {
+namespace {
+
+using namespace std::chrono_literals;
+
+class OneEngine final : public EngineSource {
+  public:
+    Task<DeploymentId> find(std::string id_or_name) override {
+        if (id_or_name != "tiny") fail(ErrorCode::deployment_not_found, "no {}", "没有 {}", id_or_name);
+        co_return id;
+    }
+    Task<Engine> ensure_ready(DeploymentId, std::chrono::steady_clock::time_point) override {
+        if (!upstream) fail(ErrorCode::engine_failed, "it does not start", "无法启动");
+        co_return Engine{upstream, "tiny"};
+    }
+
+    const DeploymentId id = DeploymentId::generate();
+    std::shared_ptr<Upstream> upstream;
+};
+
+class ChatServiceTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        loop_.run(test::insert_deployment(*database_, engines_.id, "tiny"));
+        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_}, GenerationLimits{.flush_interval = 20ms});
+        session_ = get(service_->create({"tiny", std::nullopt, {.system_prompt = "Be brief."}}));
+    }
+    void TearDown() override { loop_.run(service_->stop()); }
+
+    void use_engine(const std::string& script = "") {
+        engine_.emplace(script);
+        engines_.upstream = engine_->upstream();
+    }
+
+    template <class T>
+    T get(Task<T> task) {
+        std::optional<T> result;
+        loop_.run(assign(std::move(task), result));
+        return std::move(*result);
+    }
+    template <class T>
+    Error error_of(Task<T> task) {
+        try {
+            get(std::move(task));
+        } catch (const Error& error) {
+            return error;
+        }
+        ADD_FAILURE() << "nothing was thrown";
+        return Error(ErrorCode::internal, {});
+    }
+
+    Reply send(std::string content) { return service_->send(session_->id, {std::move(content), {}}); }
+    Message stored(const MessageId& id) { return *get(store_.find(id)); }
+    // Reads events until there is text, or all of them.
+    static Task<> follow(Reply& reply, std::vector<ReplyEvent>& events, bool to_the_end) {
+        co_await reply.begin();
+        while (!reply.is_over()) {
+            while (auto event = reply.poll()) {
+                const bool text = std::holds_alternative<ReplyDelta>(event->body);
+                events.push_back(std::move(*event));
+                if (text && !to_the_end) co_return;
+            }
+            co_await reply.wait();
+        }
+    }
+    std::vector<ReplyEvent> first_text(Reply& reply) {
+        std::vector<ReplyEvent> events;
+        loop_.run(follow(reply, events, false));
+        return events;
+    }
+    std::vector<ReplyEvent> rest(Reply& reply) {
+        std::vector<ReplyEvent> events;
+        loop_.run(follow(reply, events, true));
+        return events;
+    }
+    Task<> until_ended(MessageId id) {
+        while ((co_await store_.find(id))->status == MessageStatus::streaming) co_await sleep_for(5ms);
+    }
+
+    test::EventLoop loop_;
+    test::TestDatabase database_{storage::Dialect::sqlite};
+    ChatStore store_{*database_};
+    OneEngine engines_;
+    std::optional<test::FakeEngine> engine_;
+    std::optional<ChatService> service_;
+    std::optional<Session> session_;
+};
+
+TEST_F(ChatServiceTest, a_reply_is_stored_with_what_is_known_of_it) {
+    use_engine();
+    Reply reply = send("What is the capital of France?");
+    const Message message = get(reply.finish());
+    EXPECT_EQ(message.content, "The capital of France is Paris.");
+    EXPECT_EQ(message.status, MessageStatus::complete);
+    const Message row = stored(message.id);
+    EXPECT_EQ(row.content, message.content);
+    EXPECT_EQ(row.status, MessageStatus::complete);
+    EXPECT_EQ(row.metadata, message.metadata);
+    EXPECT_EQ(row.metadata.finish_reason, "stop");
+    EXPECT_EQ(row.metadata.model, "tiny");
+    ASSERT_TRUE(row.metadata.usage);
+    EXPECT_EQ(row.metadata.usage->completion_tokens, 6);
+    EXPECT_GT(row.metadata.timings->time_to_first_token_ms, 0);
+    EXPECT_GE(row.metadata.timings->total_ms, row.metadata.timings->time_to_first_token_ms);
+    EXPECT_EQ(row.metadata.timings->tokens_per_second, 4701.4);
+}
+
+TEST_F(ChatServiceTest, the_engine_gets_the_conversation) {
+    use_engine();
+    Reply first = send("What is the capital of France?");
+    get(first.finish());
+    Reply second = send("And of Spain?");
+    get(second.finish());
+    EXPECT_NE(engine_->wait_for("request", 2)
+                  .body.find(R"("messages":[{"role":"system","content":"Be brief."},)"
+                             R"({"role":"user","content":"What is the capital of France?"},)"
+                             R"({"role":"assistant","content":"The capital of France is Paris."},)"
+                             R"({"role":"user","content":"And of Spain?"}],"stream":true)"),
+              std::string::npos);
+}
+
+TEST_F(ChatServiceTest, events_tell_the_reply_piece_by_piece) {
+    use_engine(R"("tokens":20,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    const auto events = rest(reply);
+    ASSERT_GE(events.size(), 10u);
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        EXPECT_EQ(events[i].id, reply.message_id().str() + "." + std::to_string(i));
+    }
+    const auto& start = std::get<ReplyStarted>(events.front().body);
+    EXPECT_EQ(start.message.status, MessageStatus::streaming);
+    EXPECT_EQ(start.message.content, "");
+    EXPECT_EQ(start.user_message.content, "Hi");
+    std::string text;
+    for (std::size_t i = 1; i + 1 < events.size(); ++i) text += std::get<ReplyDelta>(events[i].body).content;
+    EXPECT_EQ(text, std::get<ReplyEnded>(events.back().body).message.content);
+    EXPECT_TRUE(text.ends_with(" word19"));
+}
+
+TEST_F(ChatServiceTest, text_is_saved_while_it_is_written) {
+    use_engine(R"("tokens":1000,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    first_text(reply);
+    loop_.run(sleep_for(200ms));
+    const Message row = stored(reply.message_id());
+    EXPECT_EQ(row.status, MessageStatus::streaming);
+    EXPECT_TRUE(row.content.starts_with(" word0")) << row.content;
+}
+
+TEST_F(ChatServiceTest, a_client_that_leaves_closes_the_connection_to_the_engine_within_100_ms) {
+    use_engine(R"("tokens":100000,"ms_per_token":5)");
+    for (std::size_t i = 1; i <= 50; ++i) {
+        std::optional<Reply> reply(send("Hi"));
+        first_text(*reply);
+        const MessageId id = reply->message_id();
+        const auto left_at = std::chrono::system_clock::now();
+        reply.reset();
+        loop_.run(until_ended(id));
+        EXPECT_LT(engine_->wait_for("client_closed", i).time - left_at, 100ms) << i;
+        const Message row = stored(id);
+        EXPECT_EQ(row.status, MessageStatus::partial);
+        EXPECT_EQ(row.metadata.finish_reason, "cancelled");
+        EXPECT_TRUE(row.content.starts_with(" word0"));
+    }
+}
+
+TEST_F(ChatServiceTest, a_client_that_leaves_before_the_answer_stops_it_too) {
+    use_engine(R"("first_token_ms":60000)");
+    std::optional<Reply> reply(send("Hi"));
+    const MessageId id = reply->message_id();
+    loop_.run(sleep_for(100ms));
+    engine_->wait_for("request");
+    reply.reset();
+    loop_.run(until_ended(id));
+    engine_->wait_for("client_closed");
+    EXPECT_EQ(stored(id).status, MessageStatus::partial);
+}
+
+TEST_F(ChatServiceTest, a_stop_keeps_the_text_and_ends_the_events) {
+    use_engine(R"("tokens":100000,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    first_text(reply);
+    const Message stopped = get(service_->stop_message(reply.message_id()));
+    EXPECT_EQ(stopped.status, MessageStatus::partial);
+    EXPECT_EQ(stopped.metadata.finish_reason, "cancelled");
+    EXPECT_FALSE(stopped.content.empty());
+    const auto events = rest(reply);
+    EXPECT_EQ(std::get<ReplyEnded>(events.back().body).message.status, MessageStatus::partial);
+    EXPECT_EQ(get(service_->stop_message(stopped.id)).content, stopped.content);
+    engine_->wait_for("client_closed");
+    EXPECT_EQ(error_of(service_->stop_message(MessageId::generate())).code(), ErrorCode::message_not_found);
+}
+
+TEST_F(ChatServiceTest, an_engine_that_dies_leaves_the_text_and_its_error) {
+    use_engine(R"("tokens":100,"crash_after_chunks":3,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    const auto events = rest(reply);
+    const auto& failed = std::get<ReplyFailed>(events.back().body);
+    EXPECT_EQ(failed.error.code(), ErrorCode::engine_failed);
+    const Message row = stored(failed.message_id);
+    EXPECT_EQ(row.status, MessageStatus::partial);
+    EXPECT_EQ(row.content, " word0 word1 word2");
+    ASSERT_TRUE(row.metadata.error);
+    EXPECT_EQ(row.metadata.error->error, ErrorCode::engine_failed);
+    EXPECT_EQ(row.metadata.finish_reason, "error");
+}
+
+TEST_F(ChatServiceTest, an_engine_that_refuses_is_an_error_and_no_stream) {
+    use_engine(R"("exceed_context":true)");
+    Reply reply = send("Hi");
+    std::vector<ReplyEvent> events;
+    EXPECT_THROW(loop_.run(follow(reply, events, true)), Error);
+    EXPECT_TRUE(events.empty());
+    const Message row = stored(reply.message_id());
+    EXPECT_EQ(row.status, MessageStatus::failed);
+    EXPECT_EQ(row.metadata.error->error, ErrorCode::context_exceeded);
+}
+
+TEST_F(ChatServiceTest, an_engine_that_does_not_start_fails_the_message) {
+    Reply reply = send("Hi");
+    EXPECT_EQ(error_of(reply.finish()).code(), ErrorCode::engine_failed);
+    EXPECT_EQ(stored(reply.message_id()).status, MessageStatus::failed);
+}
+
+TEST_F(ChatServiceTest, a_session_has_one_reply_at_a_time) {
+    use_engine(R"("tokens":100000,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    try {
+        send("again");
+        ADD_FAILURE() << "nothing was thrown";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::state_conflict);
+        EXPECT_EQ(std::get<std::string>(error.details()[1].value), reply.message_id().str());
+    }
+    first_text(reply);
+    get(service_->stop_message(reply.message_id()));
+    EXPECT_NO_THROW(send("again"));
+}
+
+TEST_F(ChatServiceTest, deleting_a_session_stops_its_reply) {
+    use_engine(R"("tokens":100000,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    first_text(reply);
+    loop_.run(service_->remove(session_->id));
+    engine_->wait_for("client_closed");
+    EXPECT_FALSE(get(store_.find(reply.message_id())));
+    EXPECT_EQ(error_of(service_->get(session_->id)).code(), ErrorCode::session_not_found);
+}
+
+TEST_F(ChatServiceTest, stopping_the_service_stores_what_was_written) {
+    use_engine(R"("tokens":100000,"ms_per_token":5)");
+    Reply reply = send("Hi");
+    first_text(reply);
+    loop_.run(service_->stop());
+    EXPECT_EQ(stored(reply.message_id()).status, MessageStatus::partial);
+    EXPECT_FALSE(stored(reply.message_id()).content.empty());
+    EXPECT_THROW(send("again"), Error);
+}
+
+TEST_F(ChatServiceTest, start_ends_what_a_killed_run_left) {
+    const auto exchange = get(store_.begin_exchange(
+        {session_->id, MessageId::generate(), MessageId::generate(), {"Hi", {}}}));
+    loop_.run(store_.save_text(exchange.assistant.id, "half"));
+    loop_.run(service_->start());
+    const Message row = stored(exchange.assistant.id);
+    EXPECT_EQ(row.status, MessageStatus::partial);
+    EXPECT_EQ(row.metadata.error->message, "the service ended while this was being written");
+}
+
+TEST_F(ChatServiceTest, what_is_not_there_is_named) {
+    EXPECT_EQ(error_of(service_->create({"none", {}, {}})).code(), ErrorCode::deployment_not_found);
+    EXPECT_EQ(error_of(service_->update(SessionId::generate(), {})).code(), ErrorCode::session_not_found);
+    EXPECT_EQ(error_of(service_->messages(SessionId::generate(), {})).code(), ErrorCode::session_not_found);
+    Reply lost = service_->send(SessionId::generate(), {"Hi", {}});
+    EXPECT_EQ(error_of(lost.finish()).code(), ErrorCode::session_not_found);
+    Reply orphan = service_->send(session_->id, {"Hi", MessageId::generate()});
+    EXPECT_EQ(error_of(orphan.finish()).code(), ErrorCode::message_not_found);
+}
+
+}  // namespace
+}  // namespace llmm::chat

@@ -1,0 +1,193 @@
+#include "features/chat/chat_store.hpp"
+
+#include "base/async/race.hpp"
+#include "support/chat_rows.hpp"
+#include "support/databases.hpp"
+#include "support/event_loop.hpp"
+
+#include <gtest/gtest.h>
+
+namespace llmm::chat {
+namespace {
+
+class ChatStoreTest : public test::OnEachDatabase {
+  protected:
+    void SetUp() override { loop_.run(test::insert_deployment(*database_, deployment_, "tiny")); }
+
+    template <class T>
+    T get(Task<T> task) {
+        std::optional<T> result;
+        loop_.run(assign(std::move(task), result));
+        return std::move(*result);
+    }
+
+    Session add_session(std::string name) {
+        Session session{.id = SessionId::generate(), .deployment_id = deployment_, .name = std::move(name)};
+        session.config.temperature = 0.5;
+        session.created_at = session.updated_at = now();
+        loop_.run(store_.insert(session));
+        return session;
+    }
+
+    Exchange exchange(const SessionId& session, std::string content, std::optional<MessageId> parent = {}) {
+        MessageId user = MessageId::generate(), reply = MessageId::generate();
+        return get(store_.begin_exchange({session, user, reply, {std::move(content), std::move(parent)}}));
+    }
+
+    ErrorCode code_of(Task<> task) {
+        try {
+            loop_.run(std::move(task));
+        } catch (const Error& error) {
+            return error.code();
+        }
+        ADD_FAILURE() << "nothing was thrown";
+        return ErrorCode::internal;
+    }
+    ErrorCode exchange_code(SessionId session, std::optional<MessageId> parent) {
+        std::optional<Exchange> ignored;
+        return code_of(assign(store_.begin_exchange({session, MessageId::generate(), MessageId::generate(), {"x", parent}}),
+                              ignored));
+    }
+
+    test::EventLoop loop_;
+    test::TestDatabase database_{GetParam()};
+    ChatStore store_{*database_};
+    const DeploymentId deployment_ = DeploymentId::generate();
+};
+LLMM_ON_EACH_DATABASE(ChatStoreTest);
+
+TEST_P(ChatStoreTest, keeps_a_session) {
+    Session session = add_session("Ünïcode 模型");
+    session.name = "second";
+    session.config = {.system_prompt = "Be brief."};
+    EXPECT_TRUE(get(store_.update(session)));
+    const auto found = get(store_.find(session.id));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->name, "second");
+    EXPECT_EQ(found->config, session.config);
+    EXPECT_EQ(found->deployment_id, deployment_);
+    EXPECT_EQ(found->created_at, session.created_at);
+    EXPECT_TRUE(get(store_.remove(session.id)));
+    EXPECT_FALSE(get(store_.remove(session.id)));
+    EXPECT_FALSE(get(store_.update(session)));
+    EXPECT_FALSE(get(store_.find(session.id)));
+}
+
+TEST_P(ChatStoreTest, a_session_needs_a_deployment_that_is_there) {
+    Session session = add_session("x");
+    session.deployment_id = DeploymentId::generate();
+    std::optional<bool> ignored;
+    EXPECT_EQ(code_of(assign(store_.update(session), ignored)), ErrorCode::deployment_not_found);
+    session.id = SessionId::generate();
+    EXPECT_EQ(code_of(store_.insert(session)), ErrorCode::deployment_not_found);
+}
+
+TEST_P(ChatStoreTest, pages_through_sessions_in_every_order) {
+    for (const char* name : {"b", "a", "d", "c", "a"}) add_session(name);
+    for (const std::string sort : {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"}) {
+        for (const bool filtered : {false, true}) {
+            SessionQuery query{.sort = sort, .limit = 2};
+            if (filtered) query.deployment_id = deployment_;
+            std::vector<Session> all;
+            int pages = 0;
+            do {
+                auto page = get(store_.list(query));
+                std::move(page.items.begin(), page.items.end(), std::back_inserter(all));
+                query.cursor = page.next_cursor.value_or("");
+                ASSERT_LE(++pages, 3);
+            } while (!query.cursor.empty());
+            ASSERT_EQ(all.size(), 5u) << sort;
+            std::string names;
+            for (const Session& session : all) names += session.name;
+            if (sort == "name") EXPECT_EQ(names, "aabcd");
+            if (sort == "-name") EXPECT_EQ(names, "dcbaa");
+            if (sort == "created_at") EXPECT_EQ(names, "badca");
+            if (sort == "-created_at") EXPECT_EQ(names, "acdab");
+        }
+    }
+    SessionQuery other;
+    other.deployment_id = DeploymentId::generate();
+    EXPECT_TRUE(get(store_.list(other)).items.empty());
+}
+
+TEST_P(ChatStoreTest, a_cursor_belongs_to_its_filter) {
+    for (int i = 0; i < 3; ++i) add_session("x");
+    SessionQuery query{.limit = 1};
+    query.cursor = *get(store_.list(query)).next_cursor;
+    query.deployment_id = deployment_;
+    std::optional<storage::Page<Session>> ignored;
+    EXPECT_EQ(code_of(assign(store_.list(query), ignored)), ErrorCode::validation_failed);
+}
+
+TEST_P(ChatStoreTest, an_exchange_follows_the_newest_message_or_the_one_that_is_named) {
+    const Session session = add_session("x");
+    Exchange first = exchange(session.id, "one");
+    EXPECT_FALSE(first.user.parent_id);
+    EXPECT_EQ(first.assistant.parent_id, first.user.id);
+    EXPECT_EQ(first.chain.size(), 1u);
+    EXPECT_EQ(first.session.config.temperature, 0.5);
+    first.assistant.content = "eins";
+    first.assistant.status = MessageStatus::complete;
+    first.assistant.metadata.finish_reason = "stop";
+    loop_.run(store_.finish(first.assistant));
+
+    const Exchange second = exchange(session.id, "two");
+    EXPECT_EQ(second.user.parent_id, first.assistant.id);
+    ASSERT_EQ(second.chain.size(), 3u);
+    EXPECT_EQ(second.chain[0].content, "one");
+    EXPECT_EQ(second.chain[1].content, "eins");
+    EXPECT_EQ(second.chain[1].metadata.finish_reason, "stop");
+    EXPECT_EQ(second.chain[2].content, "two");
+
+    const Exchange branch = exchange(session.id, "other", first.user.id);
+    ASSERT_EQ(branch.chain.size(), 2u);
+    EXPECT_EQ(branch.chain[0].id, first.user.id);
+    EXPECT_EQ(get(store_.find(session.id))->message_count, 6);
+}
+
+TEST_P(ChatStoreTest, an_exchange_that_is_refused_leaves_nothing) {
+    const Session session = add_session("x"), other = add_session("y");
+    const Exchange theirs = exchange(other.id, "one");
+    EXPECT_EQ(exchange_code(session.id, theirs.user.id), ErrorCode::message_not_found);
+    EXPECT_EQ(exchange_code(SessionId::generate(), std::nullopt), ErrorCode::session_not_found);
+    EXPECT_EQ(get(store_.find(session.id))->message_count, 0);
+    EXPECT_TRUE(get(store_.list(session.id, MessageQuery{})).items.empty());
+}
+
+TEST_P(ChatStoreTest, pages_through_messages_both_ways) {
+    const Session session = add_session("x");
+    for (const char* text : {"1", "2", "3"}) exchange(session.id, text);
+    for (const std::string sort : {"created_at", "-created_at"}) {
+        MessageQuery query{.sort = sort, .limit = 4};
+        std::string users;
+        do {
+            const auto page = get(store_.list(session.id, query));
+            for (const Message& message : page.items) users += message.content;
+            query.cursor = page.next_cursor.value_or("");
+        } while (!query.cursor.empty());
+        EXPECT_EQ(users, sort == "created_at" ? "123" : "321");
+    }
+}
+
+TEST_P(ChatStoreTest, ends_what_was_left_streaming) {
+    const Session session = add_session("x");
+    const Exchange empty = exchange(session.id, "1"), begun = exchange(session.id, "2"), done = exchange(session.id, "3");
+    loop_.run(store_.save_text(begun.assistant.id, "half"));
+    Message finished = done.assistant;
+    finished.status = MessageStatus::complete;
+    finished.content = "whole";
+    loop_.run(store_.finish(finished));
+    loop_.run(store_.save_text(finished.id, "late"));
+
+    EXPECT_EQ(get(store_.end_abandoned({ErrorCode::internal, "ended"})), 2);
+    EXPECT_EQ(get(store_.find(empty.assistant.id))->status, MessageStatus::failed);
+    const auto partial = get(store_.find(begun.assistant.id));
+    EXPECT_EQ(partial->status, MessageStatus::partial);
+    EXPECT_EQ(partial->content, "half");
+    EXPECT_EQ(partial->metadata.error, (MessageFailure{ErrorCode::internal, "ended"}));
+    EXPECT_EQ(get(store_.find(finished.id))->content, "whole");
+    EXPECT_EQ(get(store_.end_abandoned({ErrorCode::internal, "ended"})), 0);
+}
+
+}  // namespace
+}  // namespace llmm::chat

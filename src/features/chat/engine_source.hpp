@@ -1,0 +1,28 @@
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/async/task.hpp"
+#include "base/ids/id.hpp"
+#include "base/net/upstream.hpp"
+
+namespace llmm::chat {
+
+// An engine that answers now. While this is held the engine counts as busy.
+struct Engine {
+    std::shared_ptr<Upstream> upstream;
+    std::string model;  // the name to send in the field `model`
+};
+
+// What chat needs to know of deployments.
+class EngineSource {
+  public:
+    virtual ~EngineSource() = default;
+    // DEPLOYMENT_NOT_FOUND.
+    virtual Task<DeploymentId> find(std::string id_or_name) = 0;
+    // Waits while the engine starts. DEPLOYMENT_NOT_FOUND, STATE_CONFLICT, ENGINE_FAILED, ENGINE_TIMEOUT.
+    virtual Task<Engine> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) = 0;
+};
+
+}  // namespace llmm::chat

@@ -1,0 +1,211 @@
+#include "features/chat/generation.hpp"
+
+#include <cmath>
+#include <exception>
+
+#include <boost/asio/this_coro.hpp>
+
+#include "base/async/race.hpp"
+#include "base/log/log.hpp"
+#include "features/chat/completion_json.hpp"
+#include "features/chat/completion_stream.hpp"
+
+namespace llmm::chat {
+namespace {
+
+constexpr std::size_t kMaxErrorBody = 1 << 20;
+
+Error error_of(const HttpError& error) {
+    const auto made = [&error](ErrorCode code, Text message) {
+        return Error(code, std::move(message)).with_log_note(error.what());
+    };
+    switch (error.failure()) {
+        case HttpFailure::timeout:
+        case HttpFailure::stalled:
+            return made(ErrorCode::engine_timeout, {"the engine did not answer in time", "引擎未在规定时间内响应"});
+        case HttpFailure::resolve:
+        case HttpFailure::connect:
+            return made(ErrorCode::engine_unavailable, {"the engine can't be reached", "无法连接引擎"});
+        default:
+            return made(ErrorCode::engine_failed, {"the engine broke off its answer", "引擎中断了回答"});
+    }
+}
+
+// What clients may know of any exception.
+Error error_of(std::exception_ptr failure) {
+    try {
+        std::rethrow_exception(failure);
+    } catch (const Error& error) {
+        return error;
+    } catch (const HttpError& error) {
+        return error_of(error);
+    } catch (const std::exception& error) {
+        return Error(ErrorCode::internal, {"an unexpected error ended the reply", "发生意外错误，回答已中断"})
+            .with_log_note(error.what());
+    }
+}
+
+double milliseconds(std::chrono::steady_clock::duration time) {
+    // Microseconds are all that anybody reads.
+    return std::round(std::chrono::duration<double, std::micro>(time).count()) / 1000;
+}
+
+}  // namespace
+
+Generation::Generation(Deps deps, SessionId session_id, NewMessage message)
+    : deps_(deps),
+      wanted_{std::move(session_id), MessageId::generate(), MessageId::generate(), std::move(message)},
+      changed_(deps_.executor),
+      stopped_(deps_.executor) {}
+
+void Generation::request_stop(StopReason reason) {
+    if (stop_reason_ || ended_) return;
+    stop_reason_ = reason;
+    stopped_.notify();
+}
+
+Task<> Generation::wait_for_end() {
+    while (!ended_) co_await changed_.wait();
+}
+
+Task<> Generation::run() {
+    // A stop of the service is a request_stop(): the last write must not be cancelled.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    try {
+        co_await write_reply();
+    } catch (...) {
+        fail_with(std::current_exception());
+    }
+    ended_ = true;
+    changed_.notify();
+}
+
+Task<> Generation::write_reply() {
+    exchange_ = co_await deps_.store.begin_exchange(wanted_);
+    try {
+        co_await race(answer(), until_stopped());
+    } catch (...) {
+        fail_with(std::current_exception());
+    }
+    co_await store_end();
+}
+
+Task<> Generation::until_stopped() {
+    while (!stop_reason_) co_await stopped_.wait();
+}
+
+Task<> Generation::answer() { co_await race(converse(), flush_now_and_then()); }
+
+void Generation::fail_with(std::exception_ptr error) {
+    failure_ = error_of(error);
+    log::warning("a reply was broken off", {{"message", wanted_.reply_id.str()}, {"error", describe(error)}});
+}
+
+UpstreamRequest Generation::request_for(const Engine& engine) const {
+    return {.method = "POST",
+            .target = "/v1/chat/completions",
+            .headers = {{"Content-Type", "application/json"}, {"Accept", "text/event-stream"}},
+            .body = completion_request(engine.model, exchange_->session.config,
+                                       make_prompt(exchange_->session.config, exchange_->chain)),
+            .head_timeout = deps_.limits.answer_wait,
+            .read_timeout = deps_.limits.stall_wait};
+}
+
+Task<> Generation::converse() {
+    if (!exchange_->session.deployment_id) {
+        fail(ErrorCode::deployment_not_found, "the deployment of this session is gone", "该会话的部署已被删除");
+    }
+    const Engine engine = co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id,
+                                                              Clock::now() + deps_.limits.engine_wait);
+    metadata_.model = engine.model;
+    asked_at_ = Clock::now();
+    UpstreamResponse response = co_await engine.upstream->send(request_for(engine));
+    if (response.status() != 200) {
+        const std::string body = co_await response.read_all(kMaxErrorBody);
+        throw completion_error(response.status(), body);
+    }
+    CompletionStream stream;
+    while (!stream.done()) {
+        const auto bytes = co_await response.read_some();
+        if (!bytes) {
+            stream.close();
+            break;
+        }
+        std::string text;
+        std::exception_ptr broken;
+        try {
+            stream.feed(*bytes, text);
+        } catch (...) {
+            broken = std::current_exception();
+        }
+        answered_ = answered_ || stream.begun();
+        append(text);
+        metadata_.finish_reason = stream.finish_reason();
+        metadata_.usage = stream.usage();
+        engine_speed_ = stream.tokens_per_second();
+        if (broken) std::rethrow_exception(broken);
+    }
+    answered_ = true;
+}
+
+void Generation::append(std::string_view text) {
+    if (!text.empty()) {
+        if (!first_text_at_) first_text_at_ = Clock::now();
+        exchange_->assistant.content += text;
+    }
+    changed_.notify();
+    if (exchange_->assistant.content.size() > deps_.limits.max_reply_bytes) {
+        fail(ErrorCode::engine_failed, "the reply is too long", "回答过长");
+    }
+}
+
+// Failing to save in between is no reason to end a reply: the last write may succeed.
+Task<> Generation::flush_now_and_then() {
+    std::size_t saved = 0;
+    while (true) {
+        co_await sleep_for(deps_.limits.flush_interval);
+        if (exchange_->assistant.content.size() == saved) continue;
+        saved = exchange_->assistant.content.size();
+        try {
+            co_await deps_.store.save_text(wanted_.reply_id, exchange_->assistant.content);
+        } catch (const Error& error) {
+            log::warning("a reply could not be saved yet", {{"message", wanted_.reply_id.str()}, {"error", error.what()}});
+        }
+    }
+}
+
+Metadata Generation::outcome() const {
+    Metadata result = metadata_;
+    if (failure_) {
+        result.finish_reason = kFinishError;
+        result.error = MessageFailure{failure_->code(), failure_->message().en};
+    } else if (stop_reason_) {
+        result.finish_reason = kFinishCancelled;
+    }
+    if (asked_at_ == Clock::time_point()) return result;
+    Timings timings;
+    const auto end = Clock::now();
+    timings.total_ms = milliseconds(end - asked_at_);
+    if (first_text_at_) timings.time_to_first_token_ms = milliseconds(*first_text_at_ - asked_at_);
+    timings.tokens_per_second = engine_speed_;
+    const double writing_ms = first_text_at_ ? milliseconds(end - *first_text_at_) : 0;
+    if (!engine_speed_ && writing_ms > 0 && result.usage && result.usage->completion_tokens) {
+        timings.tokens_per_second = static_cast<double>(*result.usage->completion_tokens) * 1000 / writing_ms;
+    }
+    result.timings = timings;
+    return result;
+}
+
+Task<> Generation::store_end() {
+    Message& message = exchange_->assistant;
+    message.metadata = outcome();
+    if (failure_) {
+        message.status = message.content.empty() ? MessageStatus::failed : MessageStatus::partial;
+    } else {
+        message.status = stop_reason_ ? MessageStatus::partial : MessageStatus::complete;
+    }
+    message.updated_at = now();
+    co_await deps_.store.finish(message);
+}
+
+}  // namespace llmm::chat
