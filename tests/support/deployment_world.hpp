@@ -88,8 +88,8 @@ class DeploymentWorld {
     }
 
     TemporaryDirectory home;
+    asio::io_context loop;  // outlives the threads that resume on it
     TestDatabase database;
-    asio::io_context loop;
     BlockingPool files{"files", 2};
     EventBus events{loop.get_executor()};
     std::unique_ptr<storage::BlobStore> blobs;

@@ -169,6 +169,7 @@ TEST_F(Deployments, rows_of_engines_that_died_meanwhile_are_removed) {
     const auto before = world.until_status(created, Status::running);
     world.end(true);
     ::kill(-before.instances.at(0).process->pid, SIGKILL);
+    for (int i = 0; i < 1000 && !is_gone(*before.instances.at(0).process); ++i) std::this_thread::sleep_for(5ms);
     world.begin();
     world.lease(created);
     const auto after = world.until_status(created, Status::running);

@@ -16,22 +16,28 @@ LLMM_ON_EACH_DATABASE(DeploymentRows);
 struct Rows {
     explicit Rows(storage::Dialect dialect) : database(dialect) {
         const models::ModelRef ref{.source = models::Source::demo, .repo = "tiny-chat", .revision = "1", .variant = ""};
-        test::run_task((*database).write([&](storage::Session& session) {
+        run((*database).write([&](storage::Session& session) {
             model = models::insert_downloading(session, ref, "Tiny", {}).id;
             model_ref = ref.str();
         }));
     }
 
-    Deployment add(const std::string& name, int age_ms = 0) {
-        const TimePoint time = now() - std::chrono::milliseconds(age_ms);
+    Deployment add(const std::string& name, int age_minutes = 0) {
+        const TimePoint time = now() - std::chrono::minutes(age_minutes);
         Deployment deployment{.id = DeploymentId::generate(), .model_id = *model, .model_ref = model_ref, .name = name,
                               .engine = "llama-server", .engine_reason = "because", .port = 4711, .gpu_device = "0,1",
                               .config = R"({"parallel":2})", .effective = {}, .idle_unload_seconds = 60, .last_error = {},
                               .instances = {}, .created_at = time, .updated_at = time};
-        test::run_task(store.insert(deployment));
+        run(store.insert(deployment));
         return deployment;
     }
 
+    template <class T>
+    T run(Task<T> task) {
+        return test::run_task(loop, std::move(task));
+    }
+
+    asio::io_context loop;  // outlives the threads that resume on it
     test::TestDatabase database;
     DeploymentStore store{*database};
     std::optional<ModelId> model;
@@ -43,13 +49,13 @@ TEST_P(DeploymentRows, come_back_as_they_were_written) {
     const Deployment written = rows.add("tiny");
     Instance instance{.id = InstanceId::generate(), .state = InstanceState::starting, .process = {}, .endpoint = "unix:/a.sock",
                       .memory_bytes = {}, .started_at = now()};
-    test::run_task(rows.store.insert_instance(written.id, instance));
+    rows.run(rows.store.insert_instance(written.id, instance));
     instance.state = InstanceState::ready;
     instance.process = ProcessIdentity{.pid = 7, .start_ticks = 1ull << 40, .boot_id = "boot"};
     instance.memory_bytes = 1ll << 40;
-    test::run_task(rows.store.update_instance(instance));
+    rows.run(rows.store.update_instance(instance));
 
-    const auto read = test::run_task(rows.store.find(written.id));
+    const auto read = rows.run(rows.store.find(written.id));
     ASSERT_TRUE(read);
     EXPECT_EQ(read->name, "tiny");
     EXPECT_EQ(read->model_ref, rows.model_ref);
@@ -66,41 +72,41 @@ TEST_P(DeploymentRows, come_back_as_they_were_written) {
     EXPECT_EQ(read->instances[0].process, instance.process);
     EXPECT_EQ(read->instances[0].memory_bytes, 1ll << 40);
     EXPECT_EQ(read->instances[0].started_at, instance.started_at);
-    EXPECT_EQ(test::run_task(rows.store.find_by_name("tiny"))->id, written.id);
-    EXPECT_EQ(test::run_task(rows.store.port_owner(4711)), "tiny");
-    EXPECT_EQ(test::run_task(rows.store.port_owner(4712)), std::nullopt);
+    EXPECT_EQ(rows.run(rows.store.find_by_name("tiny"))->id, written.id);
+    EXPECT_EQ(rows.run(rows.store.port_owner(4711)), "tiny");
+    EXPECT_EQ(rows.run(rows.store.port_owner(4712)), std::nullopt);
 
-    EXPECT_TRUE(test::run_task(rows.store.remove(written.id)));
-    EXPECT_FALSE(test::run_task(rows.store.remove(written.id)));
-    EXPECT_EQ(test::run_task(rows.store.find(written.id)), std::nullopt);
+    EXPECT_TRUE(rows.run(rows.store.remove(written.id)));
+    EXPECT_FALSE(rows.run(rows.store.remove(written.id)));
+    EXPECT_EQ(rows.run(rows.store.find(written.id)), std::nullopt);
 }
 
 TEST_P(DeploymentRows, what_is_wanted_and_what_is_are_written_apart) {
     Rows rows(GetParam());
     const DeploymentId id = rows.add("tiny").id;
-    test::run_task(rows.store.observe(id, {.status = Status::failed, .effective = {}, .last_error = "broke", .more_restarts = 2}));
-    auto read = test::run_task(rows.store.find(id));
+    rows.run(rows.store.observe(id, {.status = Status::failed, .effective = {}, .last_error = "broke", .more_restarts = 2}));
+    auto read = rows.run(rows.store.find(id));
     EXPECT_EQ(read->status, Status::failed);
     EXPECT_EQ(read->desired, Desired::stopped);
     EXPECT_EQ(read->restarts, 2);
     EXPECT_EQ(read->last_error, "broke");
 
-    test::run_task(rows.store.set_desired(id, Desired::running));
-    read = test::run_task(rows.store.find(id));
+    rows.run(rows.store.set_desired(id, Desired::running));
+    read = rows.run(rows.store.find(id));
     EXPECT_EQ(read->status, Status::deploying);
     EXPECT_EQ(read->last_error, std::nullopt);
 
-    test::run_task(rows.store.observe(id, {.status = Status::running, .effective = R"({"parallel":2})", .last_error = {}}));
-    test::run_task(rows.store.set_desired(id, Desired::stopped));
-    EXPECT_TRUE(test::run_task(rows.store.update(id, {.name = "other", .config = {}, .idle_unload_seconds = 5})));
-    read = test::run_task(rows.store.find(id));
+    rows.run(rows.store.observe(id, {.status = Status::running, .effective = R"({"parallel":2})", .last_error = {}}));
+    rows.run(rows.store.set_desired(id, Desired::stopped));
+    EXPECT_TRUE(rows.run(rows.store.update(id, {.name = "other", .config = {}, .idle_unload_seconds = 5})));
+    read = rows.run(rows.store.find(id));
     EXPECT_EQ(read->status, Status::running);
     EXPECT_EQ(read->desired, Desired::stopped);
     EXPECT_EQ(read->effective, R"({"parallel":2})");
     EXPECT_EQ(read->name, "other");
     EXPECT_EQ(read->config, R"({"parallel":2})");
     EXPECT_EQ(read->idle_unload_seconds, 5);
-    EXPECT_FALSE(test::run_task(rows.store.update(DeploymentId::generate(), {.name = "x", .config = {}, .idle_unload_seconds = {}})));
+    EXPECT_FALSE(rows.run(rows.store.update(DeploymentId::generate(), {.name = "x", .config = {}, .idle_unload_seconds = {}})));
 }
 
 TEST_P(DeploymentRows, names_and_models_are_checked_by_the_database) {
@@ -116,7 +122,7 @@ TEST_P(DeploymentRows, names_and_models_are_checked_by_the_database) {
         return ErrorCode::internal;
     };
     EXPECT_EQ(code([&] { rows.add("one"); }), ErrorCode::name_taken);
-    EXPECT_EQ(code([&] { test::run_task(rows.store.update(two, {.name = "one", .config = {}, .idle_unload_seconds = {}})); }),
+    EXPECT_EQ(code([&] { rows.run(rows.store.update(two, {.name = "one", .config = {}, .idle_unload_seconds = {}})); }),
               ErrorCode::name_taken);
     rows.model = ModelId::generate();
     EXPECT_EQ(code([&] { rows.add("three"); }), ErrorCode::model_not_found);
@@ -128,7 +134,7 @@ TEST_P(DeploymentRows, are_listed_in_pages) {
     for (const std::string sort : {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"}) {
         std::string names, cursor;
         do {
-            const auto page = test::run_task(rows.store.list({.status = Status::stopped, .model_id = rows.model, .sort = sort, .limit = 2, .cursor = cursor}));
+            const auto page = rows.run(rows.store.list({.status = Status::stopped, .model_id = rows.model, .sort = sort, .limit = 2, .cursor = cursor}));
             for (const Deployment& deployment : page.items) names += deployment.name;
             cursor = page.next_cursor.value_or("");
         } while (!cursor.empty());
@@ -136,8 +142,8 @@ TEST_P(DeploymentRows, are_listed_in_pages) {
         const bool by_name = sort.ends_with("name");
         EXPECT_EQ(names, by_name != sort.starts_with('-') ? "abcde" : "edcba") << sort;
     }
-    EXPECT_TRUE(test::run_task(rows.store.list({.status = Status::running, .model_id = {}, .cursor = {}})).items.empty());
-    EXPECT_EQ(test::run_task(rows.store.all()).size(), 5u);
+    EXPECT_TRUE(rows.run(rows.store.list({.status = Status::running, .model_id = {}, .cursor = {}})).items.empty());
+    EXPECT_EQ(rows.run(rows.store.all()).size(), 5u);
 }
 
 }  // namespace
