@@ -1,11 +1,5 @@
 #include "app/app.hpp"
 
-#include <cstdlib>
-
-#include <boost/asio/ip/address.hpp>
-#include <boost/json.hpp>
-#include <fmt/format.h>
-
 #include "app/docs_routes.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
@@ -25,6 +19,12 @@
 #include "integrations/demo/demo_hub.hpp"
 #include "integrations/huggingface/huggingface_hub.hpp"
 #include "storage/migrator.hpp"
+
+#include <cstdlib>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/json.hpp>
+#include <fmt/format.h>
 
 namespace llmm::app {
 
@@ -69,8 +69,9 @@ std::vector<std::string> allowed_hosts(const Config& config) {
 }
 
 storage::DatabaseUrl database_url(const Config& config) {
-    return config.database.url.empty() ? storage::DatabaseUrl::of_file(std::filesystem::absolute(config.home) / "llm-manager.db")
-                                       : storage::DatabaseUrl::parse(config.database.url.reveal());
+    return config.database.url.empty()
+               ? storage::DatabaseUrl::of_file(std::filesystem::absolute(config.home) / "llm-manager.db")
+               : storage::DatabaseUrl::parse(config.database.url.reveal());
 }
 
 log::Level log_level(const std::string& name) {
@@ -113,7 +114,8 @@ deployments::DeploymentService::Settings deployment_settings(const Config& confi
     settings.home = std::filesystem::absolute(config.home);
     settings.llama_server = config.engines.llama_server;
     settings.path_variable = environment("PATH").value_or("");
-    if (const auto user = environment("HOME")) settings.user_data = std::filesystem::path(*user) / ".local/share/llm-manager";
+    if (const auto user = environment("HOME"))
+        settings.user_data = std::filesystem::path(*user) / ".local/share/llm-manager";
     settings.start_timeout = std::chrono::seconds(config.engines.start_timeout_seconds);
     settings.stop_grace = std::chrono::seconds(config.engines.stop_grace_seconds);
     settings.max_log_bytes = static_cast<std::uint64_t>(config.engines.max_log_bytes);
@@ -127,12 +129,14 @@ void check_config(const Config& config) {
     const auto listen = parse_listen(config.server.listen);
     if (!listen) problems.push_back(fmt::format("server.listen: \"{}\" is not address:port", config.server.listen));
     if (listen && !listen->is_loopback && config.auth.mode == "none") {
-        problems.push_back("auth.mode: \"none\" is only allowed on a loopback address; anybody on the network could use the service");
+        problems.push_back(
+            "auth.mode: \"none\" is only allowed on a loopback address; anybody on the network could use the service");
     }
     if (config.server.tls_certificate.empty() != config.server.tls_key.empty()) {
         problems.push_back("server.tls_certificate and server.tls_key belong together: set both or none");
     }
-    if (!parse_endpoint(config.huggingface.endpoint)) problems.push_back("huggingface.endpoint: not an http or https URL");
+    if (!parse_endpoint(config.huggingface.endpoint))
+        problems.push_back("huggingface.endpoint: not an http or https URL");
     if (!config.database.url.empty()) {
         try {
             storage::DatabaseUrl::parse(config.database.url.reveal());
@@ -150,7 +154,8 @@ struct App::Parts {
           executor(loop.get_executor()),
           files("files", 2),
           events(executor),
-          database({.url = migrated(database_url(config)), .pool_size = static_cast<std::size_t>(config.database.pool_size)}),
+          database({.url = migrated(database_url(config)),
+                    .pool_size = static_cast<std::size_t>(config.database.pool_size)}),
           blobs(std::filesystem::absolute(config.home)),
           guard(allowed_hosts(config)),
           internet({.user_agent = "llm-manager/" LLMM_VERSION,
@@ -164,8 +169,8 @@ struct App::Parts {
                        .cache_lifetime = std::chrono::seconds(config.huggingface.cache_seconds)},
                       internet, guard),
           demo(resources / "demo"),
-          auth(config.auth.mode == "none" ? auth::AuthService::Mode::none : auth::AuthService::Mode::key, config.auth.admin_key,
-               config.home / "secrets/admin-key"),
+          auth(config.auth.mode == "none" ? auth::AuthService::Mode::none : auth::AuthService::Mode::key,
+               config.auth.admin_key, config.home / "secrets/admin-key"),
           authenticator(auth),
           task_store(database),
           queue(executor, task_store, {}),
@@ -193,7 +198,8 @@ struct App::Parts {
           download_routes(downloads),
           deployment_routes(deployments, files),
           chat_routes(chat),
-          system_routes(system, {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
+          system_routes(system,
+                        {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
           server(executor, server_config(config), add_routes(), middleware) {
         queue.add_kind("verify_model", 1, [this](const tasks::TaskRun& run) {
@@ -211,13 +217,16 @@ struct App::Parts {
     }
 
     Task<> ask_database() {
-        co_await database.read([](storage::Session& session) { session.query_one("SELECT 1", [](const storage::Row& row) { return row.int64(0); }); });
+        co_await database.read([](storage::Session& session) {
+            session.query_one("SELECT 1", [](const storage::Row& row) { return row.int64(0); });
+        });
     }
 
     // The queue and the catalogue meet here: models know nothing of tasks.
     Task<std::pair<std::string, std::string>> start_verification(ModelId id) {
         const std::string key = "verify_model/" + id.str();
-        const auto task = co_await queue.enqueue_unique({.kind = "verify_model", .subject = id.str(), .unique_key = key, .max_attempts = 1});
+        const auto task = co_await queue.enqueue_unique(
+            {.kind = "verify_model", .subject = id.str(), .unique_key = key, .max_attempts = 1});
         co_return std::pair(json::serialize(tasks::to_json(task)), "/api/v1/tasks/" + task.id.str());
     }
 
@@ -229,18 +238,22 @@ struct App::Parts {
         downloads.on_change = [this](const downloads::Download& download) {
             events.publish("downloads", "download.changed", downloads::to_json(download));
         };
-        queue.on_change = [this](const tasks::QueuedTask& task) { events.publish("tasks", "task.changed", tasks::to_json(task)); };
+        queue.on_change = [this](const tasks::QueuedTask& task) {
+            events.publish("tasks", "task.changed", tasks::to_json(task));
+        };
     }
 
     Task<json::value> downloads_snapshot() {
         json::array items;
-        for (const auto& download : (co_await downloads.list({})).items) items.push_back(downloads::to_json(download));
+        for (const auto& download : (co_await downloads.list({})).items)
+            items.push_back(downloads::to_json(download));
         co_return json::object{{"items", std::move(items)}};
     }
 
     Task<json::value> tasks_snapshot() {
         json::array items;
-        for (const auto& task : (co_await queue.list({})).items) items.push_back(tasks::to_json(task));
+        for (const auto& task : (co_await queue.list({})).items)
+            items.push_back(tasks::to_json(task));
         co_return json::object{{"items", std::move(items)}};
     }
 
@@ -259,21 +272,21 @@ struct App::Parts {
 
     Config config;
     asio::any_io_executor executor;
-    BlockingPool files;               // hashing, scans, fsync
-    EventBus events;                  // tells who listens
-    storage::Database database;       // migrated before anybody can use it
-    storage::BlobStore blobs;         // model files by content
-    UrlGuard guard;                   // where we may fetch from
-    HttpClient internet;              // owns the network thread
+    BlockingPool files;          // hashing, scans, fsync
+    EventBus events;             // tells who listens
+    storage::Database database;  // migrated before anybody can use it
+    storage::BlobStore blobs;    // model files by content
+    UrlGuard guard;              // where we may fetch from
+    HttpClient internet;         // owns the network thread
     hubs::HuggingFaceHub huggingface;
-    hubs::DemoHub demo;               // models that come along
-    auth::AuthService auth;           // the admin key
+    hubs::DemoHub demo;      // models that come along
+    auth::AuthService auth;  // the admin key
     AdminKeyAuthenticator authenticator;
     tasks::TaskStore task_store;
-    tasks::TaskQueue queue;           // and the worker inside this process
+    tasks::TaskQueue queue;  // and the worker inside this process
     models::ModelStore model_store;
-    models::ModelService models;      // the local catalogue
-    models::HubService hubs;          // the remote one
+    models::ModelService models;  // the local catalogue
+    models::HubService hubs;      // the remote one
     downloads::DownloadStore download_store;
     downloads::DownloadService downloads;
     deployments::DeploymentStore deployment_store;
@@ -293,7 +306,7 @@ struct App::Parts {
     system::SystemRoutes system_routes;
     http::Router router;
     http::Middleware middleware;
-    http::Server server;              // last: nothing arrives before everything exists
+    http::Server server;  // last: nothing arrives before everything exists
 };
 
 App::App(asio::io_context& loop, Config config, std::filesystem::path resources)
@@ -339,14 +352,16 @@ void App::reload() {
     }
 }
 
-const http::Router& App::router() const { return parts_->router; }
+const http::Router& App::router() const {
+    return parts_->router;
+}
 
 std::string App::url() const {
     const auto& config = parts_->config;
     const auto listen = parse_listen(config.server.listen).value();
     const bool v6 = listen.address.find(':') != std::string::npos;
-    return fmt::format("{}://{}{}{}:{}", config.server.tls_certificate.empty() ? "http" : "https", v6 ? "[" : "", listen.address,
-                       v6 ? "]" : "", parts_->server.port());
+    return fmt::format("{}://{}{}{}:{}", config.server.tls_certificate.empty() ? "http" : "https", v6 ? "[" : "",
+                       listen.address, v6 ? "]" : "", parts_->server.port());
 }
 
 }  // namespace llmm::app

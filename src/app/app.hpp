@@ -1,11 +1,11 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "base/config/config.hpp"
+
 #include <filesystem>
 #include <memory>
 
 #include <boost/asio/io_context.hpp>
-
-#include "base/async/task.hpp"
-#include "base/config/config.hpp"
 
 namespace llmm::http {
 class Router;

@@ -1,14 +1,14 @@
 #include "app/app.hpp"
 
-#include <set>
-
-#include <boost/json.hpp>
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "base/fs/embedded.hpp"
 #include "http/router.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <set>
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace llmm::app {
 
@@ -18,11 +18,13 @@ namespace {
 
 Config config_in(const std::filesystem::path& home, std::vector<std::string> overrides = {}) {
     overrides.push_back("server.listen=127.0.0.1:0");
-    return load_config([&](const std::string& name) -> std::optional<std::string> {
-        if (name == "LLM_MANAGER_HOME") return home.string();
-        if (name == "LLM_MANAGER_ADMIN_KEY") return "key";
-        return std::nullopt;
-    }, overrides);
+    return load_config(
+        [&](const std::string& name) -> std::optional<std::string> {
+            if (name == "LLM_MANAGER_HOME") return home.string();
+            if (name == "LLM_MANAGER_ADMIN_KEY") return "key";
+            return std::nullopt;
+        },
+        overrides);
 }
 
 std::vector<std::string> problems_of(const Config& config) {
@@ -44,16 +46,20 @@ TEST(App, routes_and_description_name_the_same_operations) {
     std::set<std::string> routed, described;
     for (const http::Route& route : app.router().routes()) {
         std::string method(http::name_of(route.method));
-        for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        routed.insert(method + " " + route.path + " " + route.operation + " " + std::string(http::name_of(route.permission)));
+        for (char& c : method)
+            c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        routed.insert(method + " " + route.path + " " + route.operation + " " +
+                      std::string(http::name_of(route.permission)));
     }
     const auto document = boost::json::parse(embedded_api().front().content);
     for (const auto& path : document.at("paths").as_object()) {
         for (const auto& method : path.value().as_object()) {
-            const auto* operation = method.value().is_object() ? method.value().as_object().if_contains("operationId") : nullptr;
+            const auto* operation =
+                method.value().is_object() ? method.value().as_object().if_contains("operationId") : nullptr;
             if (!operation) continue;
-            described.insert(std::string(method.key()) + " " + std::string(path.key()) + " " + std::string(operation->as_string()) +
-                             " " + std::string(method.value().at("x-permission").as_string()));
+            described.insert(std::string(method.key()) + " " + std::string(path.key()) + " " +
+                             std::string(operation->as_string()) + " " +
+                             std::string(method.value().at("x-permission").as_string()));
         }
     }
     EXPECT_EQ(routed, described);

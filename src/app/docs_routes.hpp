@@ -1,9 +1,9 @@
 #pragma once
-#include <filesystem>
-#include <string>
-
 #include "base/async/blocking_pool.hpp"
 #include "http/router.hpp"
+
+#include <filesystem>
+#include <string>
 
 namespace llmm::app {
 
@@ -11,7 +11,8 @@ namespace llmm::app {
 class DocsRoutes {
   public:
     // `directory` holds the page's files (share/docs).
-    DocsRoutes(std::filesystem::path directory, BlockingPool& files) : directory_(std::move(directory)), files_(files) {}
+    DocsRoutes(std::filesystem::path directory, BlockingPool& files)
+        : directory_(std::move(directory)), files_(files) {}
     void add_to(http::Router& router);
 
   private:

@@ -1,23 +1,22 @@
 #include "app/serve.hpp"
 
-#include <sys/file.h>
-#include <sys/prctl.h>
-
-#include <csignal>
-#include <cstdio>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <fcntl.h>
-#include <sodium.h>
-
 #include "app/app.hpp"
 #include "base/async/task_group.hpp"
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
 #include "base/log/log.hpp"
 #include "storage/migrator.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <sodium.h>
 
 namespace llmm::app {
 namespace {
@@ -47,7 +46,8 @@ UniqueFd lock_home(const std::filesystem::path& home) {
     make_directories(home);
     UniqueFd lock = open_file(home / "lock", O_RDWR | O_CREAT);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        fail(ErrorCode::conflict, "another llm-manager serves from {}; stop it or set LLM_MANAGER_HOME to another folder",
+        fail(ErrorCode::conflict,
+             "another llm-manager serves from {}; stop it or set LLM_MANAGER_HOME to another folder",
              "另一个 llm-manager 正在使用 {}；请停止它或将 LLM_MANAGER_HOME 设为其他目录", home.string());
     }
     return lock;
@@ -89,7 +89,8 @@ int guarded(Work work) {
     try {
         return work();
     } catch (const ConfigError& error) {
-        for (const std::string& problem : error.problems()) std::fprintf(stderr, "llm-manager: configuration: %s\n", problem.c_str());
+        for (const std::string& problem : error.problems())
+            std::fprintf(stderr, "llm-manager: configuration: %s\n", problem.c_str());
         return kBadConfiguration;
     } catch (const Error& error) {
         const std::string note = error.log_note().empty() ? "" : " (" + error.log_note() + ")";

@@ -1,8 +1,8 @@
 #include "http/compression.hpp"
 
-#include <zlib.h>
-
 #include "base/error/error.hpp"
+
+#include <zlib.h>
 
 namespace llmm::http {
 

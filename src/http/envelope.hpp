@@ -1,11 +1,11 @@
 #pragma once
-#include <string>
-
-#include <boost/json/value.hpp>
-
 #include "base/error/error.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
+
+#include <string>
+
+#include <boost/json/value.hpp>
 
 namespace llmm::http {
 

@@ -1,10 +1,10 @@
 #include "http/event_routes.hpp"
 
-#include <limits>
-
 #include "base/async/race.hpp"
 #include "base/error/error.hpp"
 #include "http/query.hpp"
+
+#include <limits>
 
 namespace llmm::http {
 namespace {
@@ -23,8 +23,18 @@ Task<> read_until_closed(WebSocket& socket) {
 }  // namespace
 
 void EventRoutes::add_to(Router& router) {
-    router.add({Method::get, "/ws/v1/events", Permission::read, "watchEvents", {}, Router::on_socket(this, &EventRoutes::watch_topics)});
-    router.add({Method::get, "/ws/v1/downloads", Permission::read, "watchDownloads", {}, Router::on_socket(this, &EventRoutes::watch_downloads)});
+    router.add({Method::get,
+                "/ws/v1/events",
+                Permission::read,
+                "watchEvents",
+                {},
+                Router::on_socket(this, &EventRoutes::watch_topics)});
+    router.add({Method::get,
+                "/ws/v1/downloads",
+                Permission::read,
+                "watchDownloads",
+                {},
+                Router::on_socket(this, &EventRoutes::watch_downloads)});
 }
 
 Task<> EventRoutes::watch_topics(const Request& request, WebSocket& socket) {
@@ -44,7 +54,8 @@ Task<> EventRoutes::watch_topics(const Request& request, WebSocket& socket) {
     const auto since = since_of(in);
     in.finish();
     if (topics.empty()) {
-        for (std::string& name : events_.topics()) topics.insert(std::move(name));
+        for (std::string& name : events_.topics())
+            topics.insert(std::move(name));
     }
     co_await watch(std::move(topics), since, socket);
 }
@@ -62,8 +73,10 @@ Task<> EventRoutes::watch(std::set<std::string> topics, std::optional<std::uint6
 }
 
 Task<> EventRoutes::forward(EventBus::Subscription& subscription, WebSocket& socket) {
-    while (const auto event = co_await subscription.next()) co_await socket.send((*event)->text);
-    throw Error(ErrorCode::overloaded, Text{"too slow to follow; connect again with since", "接收过慢，请带 since 重新连接"});
+    while (const auto event = co_await subscription.next())
+        co_await socket.send((*event)->text);
+    throw Error(ErrorCode::overloaded,
+                Text{"too slow to follow; connect again with since", "接收过慢，请带 since 重新连接"});
 }
 
 }  // namespace llmm::http

@@ -1,9 +1,9 @@
 #pragma once
-#include <set>
-#include <string>
-
 #include "base/events/event_bus.hpp"
 #include "http/router.hpp"
+
+#include <set>
+#include <string>
 
 namespace llmm::http {
 

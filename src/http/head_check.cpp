@@ -1,8 +1,8 @@
 #include "http/head_check.hpp"
 
-#include <algorithm>
-
 #include "base/net/url.hpp"
+
+#include <algorithm>
 
 namespace llmm::http {
 namespace {
@@ -43,14 +43,17 @@ HeadScan scan_head(std::string_view received) {
         if (feed == std::string_view::npos) {
             const std::size_t pending = received.size() - start;
             if (lines == 0 && pending > kMaxRequestLine) {
-                fail(ErrorCode::uri_too_long, "the request line has more than {} bytes", "请求行超过 {} 字节", kMaxRequestLine);
+                fail(ErrorCode::uri_too_long, "the request line has more than {} bytes", "请求行超过 {} 字节",
+                     kMaxRequestLine);
             }
             if (received.size() > kMaxHead) {
-                fail(ErrorCode::headers_too_large, "the headers have more than {} bytes", "请求头超过 {} 字节", kMaxHead);
+                fail(ErrorCode::headers_too_large, "the headers have more than {} bytes", "请求头超过 {} 字节",
+                     kMaxHead);
             }
             return {};
         }
-        if (feed == start || received[feed - 1] != '\r') refuse("a line feed without a carriage return", "换行符前缺少回车符");
+        if (feed == start || received[feed - 1] != '\r')
+            refuse("a line feed without a carriage return", "换行符前缺少回车符");
         const std::string_view line = received.substr(start, feed - 1 - start);
         start = feed + 1;
         if (start > kMaxHead) {
@@ -63,7 +66,8 @@ HeadScan scan_head(std::string_view received) {
         check_characters(line);
         if (lines == 0) {
             if (line.size() > kMaxRequestLine) {
-                fail(ErrorCode::uri_too_long, "the request line has more than {} bytes", "请求行超过 {} 字节", kMaxRequestLine);
+                fail(ErrorCode::uri_too_long, "the request line has more than {} bytes", "请求行超过 {} 字节",
+                     kMaxRequestLine);
             }
         } else {
             check_header_line(line);
@@ -96,7 +100,8 @@ Target parse_target(std::string_view target) {
         std::replace(pair.begin(), pair.end(), '+', ' ');
         const std::size_t equals = std::min(pair.find('='), pair.size());
         const auto key = percent_decode(std::string_view(pair).substr(0, equals));
-        const auto value = equals < pair.size() ? percent_decode(std::string_view(pair).substr(equals + 1)) : std::string();
+        const auto value =
+            equals < pair.size() ? percent_decode(std::string_view(pair).substr(equals + 1)) : std::string();
         if (!key || !value) refuse("a bad escape in the query", "查询字符串转义无效");
         result.query.emplace_back(*key, *value);
     }

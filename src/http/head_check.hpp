@@ -1,12 +1,12 @@
 #pragma once
+#include "base/error/error.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/error/error.hpp"
 
 namespace llmm::http {
 
@@ -21,8 +21,8 @@ struct HeadScan {
     HeadState state = HeadState::incomplete;
     std::size_t size = 0;  // of the head with its empty line, when complete
 };
-// Looks at all bytes received so far. Throws the Error to answer with: a bare LF or CR, NUL or another control character,
-// folded headers, space before a colon, a line without a colon, or a limit above.
+// Looks at all bytes received so far. Throws the Error to answer with: a bare LF or CR, NUL or another control
+// character, folded headers, space before a colon, a line without a colon, or a limit above.
 HeadScan scan_head(std::string_view received);
 
 // Splits and decodes a request target of origin form. Throws MALFORMED_REQUEST for anything else: a broken escape, an

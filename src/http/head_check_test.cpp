@@ -37,9 +37,10 @@ TEST(HeadCheck, finds_the_end_of_a_head_however_it_arrives) {
 
 TEST(HeadCheck, refuses_what_two_readers_could_read_differently) {
     for (const std::string_view bad :
-         {"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n", "\r\nGET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n folded\r\n",
-          "GET / HTTP/1.1\r\nHost : a\r\n", "GET / HTTP/1.1\r\nHost\r\n", "GET / HTTP/1.1\r\n: a\r\n", "GET /\x01 HTTP/1.1\r\n",
-          "GET / HTTP/1.1\r\nX: a\rb\r\n", "GET / HTTP/1.1\r\nX: a\x7f\r\n"}) {
+         {"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n", "\r\nGET / HTTP/1.1\r\n",
+          "GET / HTTP/1.1\r\n folded\r\n", "GET / HTTP/1.1\r\nHost : a\r\n", "GET / HTTP/1.1\r\nHost\r\n",
+          "GET / HTTP/1.1\r\n: a\r\n", "GET /\x01 HTTP/1.1\r\n", "GET / HTTP/1.1\r\nX: a\rb\r\n",
+          "GET / HTTP/1.1\r\nX: a\x7f\r\n"}) {
         EXPECT_EQ(refusal(bad), ErrorCode::malformed_request) << bad;
     }
     EXPECT_EQ(refusal(std::string_view("GET / HTTP/1.1\r\nX: a\0b\r\n", 24)), ErrorCode::malformed_request);
@@ -49,7 +50,8 @@ TEST(HeadCheck, bounds_line_headers_and_their_number) {
     EXPECT_EQ(refusal("GET /" + std::string(kMaxRequestLine, 'a')), ErrorCode::uri_too_long);
     EXPECT_EQ(refusal("GET / HTTP/1.1\r\nX: " + std::string(kMaxHead, 'a')), ErrorCode::headers_too_large);
     std::string many = "GET / HTTP/1.1\r\n";
-    for (std::size_t i = 0; i < kMaxHeaders; ++i) many += "A: b\r\n";
+    for (std::size_t i = 0; i < kMaxHeaders; ++i)
+        many += "A: b\r\n";
     EXPECT_EQ(refusal(many + "\r\n"), std::nullopt);
     EXPECT_EQ(refusal(many + "A: b\r\n\r\n"), ErrorCode::headers_too_large);
 }
@@ -64,7 +66,8 @@ TEST(Target, is_decoded_once_and_split) {
 }
 
 TEST(Target, refuses_paths_that_mean_another_place) {
-    for (const std::string_view bad : {"", "*", "http://a/", "a", "/%", "/%zz", "/%00", "/a//b", "/./a", "/a/..", "/%2e%2e/etc", "/a?x=%"}) {
+    for (const std::string_view bad :
+         {"", "*", "http://a/", "a", "/%", "/%zz", "/%00", "/a//b", "/./a", "/a/..", "/%2e%2e/etc", "/a?x=%"}) {
         EXPECT_TRUE(refuses_target(bad)) << bad;
     }
 }

@@ -1,15 +1,14 @@
 #include "http/middleware.hpp"
 
-#include <unistd.h>
-
-#include <algorithm>
-
-#include <boost/asio/ip/address.hpp>
-#include <fmt/format.h>
-
 #include "base/error/error.hpp"
 #include "base/ids/id.hpp"
 #include "base/log/log.hpp"
+
+#include <algorithm>
+#include <unistd.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <fmt/format.h>
 
 namespace llmm::http {
 namespace {
@@ -64,9 +63,9 @@ Middleware::Middleware(MiddlewareConfig config, const Authenticator& authenticat
 
 std::string Middleware::request_id(const Request& request) {
     const auto sent = request.header("X-Request-Id");
-    const bool harmless = sent && !sent->empty() && sent->size() <= 64 && std::all_of(sent->begin(), sent->end(), [](unsigned char c) {
-                              return std::isalnum(c) || c == '-' || c == '_';
-                          });
+    const bool harmless = sent && !sent->empty() && sent->size() <= 64 &&
+                          std::all_of(sent->begin(), sent->end(),
+                                      [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
     return harmless ? std::string(*sent) : make_uuid_v7();
 }
 
@@ -74,8 +73,9 @@ std::string Middleware::request_id(const Request& request) {
 // its own origin. Its name in the Host header gives it away; a plain address can't be rebound.
 void Middleware::check_host(const Request& request) const {
     const std::string host = host_name(request.header("Host").value_or(""));
-    const bool known = host == "localhost" || host.ends_with(".localhost") || host == machine_name_ || is_address(host) ||
-                       std::find(config_.allowed_hosts.begin(), config_.allowed_hosts.end(), host) != config_.allowed_hosts.end();
+    const bool known =
+        host == "localhost" || host.ends_with(".localhost") || host == machine_name_ || is_address(host) ||
+        std::find(config_.allowed_hosts.begin(), config_.allowed_hosts.end(), host) != config_.allowed_hosts.end();
     if (!known) {
         throw Error(ErrorCode::host_forbidden,
                     Text::format("this service does not answer to the name \"{}\"; an operator can add it to "
@@ -94,7 +94,8 @@ void Middleware::check_origin(const Request& request, const Route* route) const 
     const bool reads = request.method == Method::get || request.method == Method::head;
     if (reads && !(route && route->socket_handler)) return;  // without CORS headers the page can't see the answer
     const auto scheme_end = origin->find("://");
-    const bool same = scheme_end != std::string_view::npos && origin->substr(scheme_end + 3) == request.header("Host").value_or("");
+    const bool same =
+        scheme_end != std::string_view::npos && origin->substr(scheme_end + 3) == request.header("Host").value_or("");
     if (!same) {
         throw Error(ErrorCode::forbidden,
                     Text{"pages of this origin may not call the service; an operator can add it to server.cors_origins",
@@ -123,14 +124,16 @@ void Middleware::admit(Request& request, const Route* route) const {
 
 Response Middleware::answer_options(const Request& request, const Router::Match& match) const {
     std::string methods = "OPTIONS";
-    for (const Method method : match.allowed) methods += fmt::format(", {}", name_of(method));
+    for (const Method method : match.allowed)
+        methods += fmt::format(", {}", name_of(method));
     Response response;
     response.status = 204;
     response.headers.push_back({"Allow", methods});
     const auto origin = request.header("Origin");
     if (origin && is_allowed_origin(*origin)) {
         response.headers.push_back({"Access-Control-Allow-Methods", methods});
-        response.headers.push_back({"Access-Control-Allow-Headers", "Authorization, Content-Type, X-API-Key, Last-Event-ID"});
+        response.headers.push_back(
+            {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-API-Key, Last-Event-ID"});
         response.headers.push_back({"Access-Control-Max-Age", "600"});
     }
     return response;

@@ -1,12 +1,12 @@
 #pragma once
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/router.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "http/request.hpp"
-#include "http/response.hpp"
-#include "http/router.hpp"
 
 namespace llmm::http {
 

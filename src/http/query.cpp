@@ -76,9 +76,13 @@ bool QueryReader::flag(std::string_view name) {
     return value && (*value == "true" || *value == "1");
 }
 
-int QueryReader::limit() { return static_cast<int>(integer("limit", 1, kMaxLimit).value_or(kDefaultLimit)); }
+int QueryReader::limit() {
+    return static_cast<int>(integer("limit", 1, kMaxLimit).value_or(kDefaultLimit));
+}
 
-std::string QueryReader::cursor() { return text("cursor", 2048).value_or(""); }
+std::string QueryReader::cursor() {
+    return text("cursor", 2048).value_or("");
+}
 
 void QueryReader::finish() {
     for (const auto& [key, value] : request_.query) {
@@ -88,7 +92,8 @@ void QueryReader::finish() {
     }
     if (problems_.empty()) return;
     throw Error(ErrorCode::validation_failed,
-                Text{"the query parameters are not valid; see details", "查询参数无效，详见 details"}, std::move(problems_));
+                Text{"the query parameters are not valid; see details", "查询参数无效，详见 details"},
+                std::move(problems_));
 }
 
 }  // namespace llmm::http

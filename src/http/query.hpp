@@ -1,12 +1,12 @@
 #pragma once
+#include "base/error/error.hpp"
+#include "http/request.hpp"
+
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/error/error.hpp"
-#include "http/request.hpp"
 
 namespace llmm::http {
 

@@ -1,13 +1,13 @@
 #include "http/request.hpp"
 
+#include "base/error/error.hpp"
+#include "base/json/json.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 
 #include <boost/json.hpp>
-
-#include "base/error/error.hpp"
-#include "base/json/json.hpp"
 
 namespace llmm::http {
 namespace {
@@ -48,11 +48,16 @@ std::optional<Method> parse_method(std::string_view text) {
 
 std::string_view name_of(Permission permission) {
     switch (permission) {
-        case Permission::open: return "public";
-        case Permission::read: return "read";
-        case Permission::write: return "write";
-        case Permission::chat: return "chat";
-        case Permission::admin: return "admin";
+        case Permission::open:
+            return "public";
+        case Permission::read:
+            return "read";
+        case Permission::write:
+            return "write";
+        case Permission::chat:
+            return "chat";
+        case Permission::admin:
+            return "admin";
     }
     return "admin";
 }
@@ -95,6 +100,8 @@ json::value Request::json() const {
     return parse_json(body);
 }
 
-json::value Request::json_or_empty_object() const { return body.empty() ? json::value(json::object{}) : json(); }
+json::value Request::json_or_empty_object() const {
+    return body.empty() ? json::value(json::object{}) : json();
+}
 
 }  // namespace llmm::http

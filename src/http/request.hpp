@@ -1,4 +1,6 @@
 #pragma once
+#include "base/net/http_client.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,8 +9,6 @@
 #include <vector>
 
 #include <boost/json/fwd.hpp>
-
-#include "base/net/http_client.hpp"
 
 namespace llmm::http {
 
@@ -32,8 +32,8 @@ struct Principal {
 // One request, complete and checked: nothing in here comes from the wire unparsed but the header values and the body.
 struct Request {
     Method method = Method::get;
-    std::string target;  // as sent
-    std::string path;    // percent-decoded, starts with "/"
+    std::string target;                                           // as sent
+    std::string path;                                             // percent-decoded, starts with "/"
     std::vector<std::pair<std::string, std::string>> query;       // decoded, in order
     std::vector<std::pair<std::string, std::string>> parameters;  // {name} parts of the route's path
     HttpHeaders headers;

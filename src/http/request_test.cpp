@@ -1,12 +1,12 @@
 #include "http/request.hpp"
 
-#include <boost/json.hpp>
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "http/compression.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace llmm::http {
 
@@ -14,7 +14,8 @@ TEST(Request, prefers_chinese_only_where_the_client_does) {
     EXPECT_EQ(preferred_language("zh-CN,zh;q=0.9,en;q=0.8"), Language::zh);
     EXPECT_EQ(preferred_language("en,zh;q=0.5"), Language::en);
     EXPECT_EQ(preferred_language("fr, zh;q=0.1"), Language::zh);
-    for (const char* english : {"", "*", "zh;q=0", "en-GB", ";;;,,,"}) EXPECT_EQ(preferred_language(english), Language::en) << english;
+    for (const char* english : {"", "*", "zh;q=0", "en-GB", ";;;,,,"})
+        EXPECT_EQ(preferred_language(english), Language::en) << english;
 }
 
 TEST(Request, takes_json_only_by_its_own_name) {
@@ -46,7 +47,8 @@ TEST(QueryReader, names_unknown_repeated_and_bad_parameters_together) {
         FAIL();
     } catch (const Error& error) {
         std::vector<std::string> names;
-        for (const Detail& detail : error.details()) names.push_back(detail.name);
+        for (const Detail& detail : error.details())
+            names.push_back(detail.name);
         EXPECT_EQ(names, (std::vector<std::string>{"limit", "sort", "colour"}));
     }
 }
@@ -61,7 +63,8 @@ TEST(Envelope, every_kind_of_error_has_a_status_of_its_class) {
 
 TEST(Envelope, the_tag_follows_the_data_and_not_the_time) {
     const Request request;
-    const Response first = ok_tagged(request, boost::json::object{{"a", 1}}), same = ok_tagged(request, boost::json::object{{"a", 1}}),
+    const Response first = ok_tagged(request, boost::json::object{{"a", 1}}),
+                   same = ok_tagged(request, boost::json::object{{"a", 1}}),
                    other = ok_tagged(request, boost::json::object{{"a", 2}});
     EXPECT_EQ(first.etag, same.etag);
     EXPECT_NE(first.etag, other.etag);
@@ -70,7 +73,8 @@ TEST(Envelope, the_tag_follows_the_data_and_not_the_time) {
 TEST(Compression, is_used_only_where_the_client_takes_it) {
     EXPECT_TRUE(accepts_gzip("gzip, deflate"));
     EXPECT_TRUE(accepts_gzip("br;q=1.0, gzip;q=0.5"));
-    for (const char* no : {"", "br", "gzip;q=0", "gzip;q=0.0, br"}) EXPECT_FALSE(accepts_gzip(no)) << no;
+    for (const char* no : {"", "br", "gzip;q=0", "gzip;q=0.0, br"})
+        EXPECT_FALSE(accepts_gzip(no)) << no;
     EXPECT_LT(gzip(std::string(10'000, 'a')).size(), 200u);
 }
 

@@ -1,11 +1,11 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "base/net/http_client.hpp"
+
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/async/task.hpp"
-#include "base/net/http_client.hpp"
 
 namespace llmm::http {
 
@@ -13,7 +13,8 @@ namespace llmm::http {
 class BodyWriter {
   public:
     virtual ~BodyWriter() = default;
-    // Resumes when the system has taken the bytes: a slow client slows the producer down. Throws when the client is gone.
+    // Resumes when the system has taken the bytes: a slow client slows the producer down. Throws when the client is
+    // gone.
     virtual Task<> write(std::string_view data) = 0;
 };
 

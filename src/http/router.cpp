@@ -17,19 +17,22 @@ std::vector<std::string_view> split(std::string_view path) {
     return segments;
 }
 
-bool is_parameter(std::string_view segment) { return segment.starts_with('{') && segment.ends_with('}'); }
+bool is_parameter(std::string_view segment) {
+    return segment.starts_with('{') && segment.ends_with('}');
+}
 
 }  // namespace
 
 void Router::add(Route route) {
     assert(route.path.starts_with('/'));
     Pattern pattern;
-    for (const std::string_view segment : split(route.path)) pattern.segments.emplace_back(segment);
+    for (const std::string_view segment : split(route.path))
+        pattern.segments.emplace_back(segment);
     // Fixed paths first: "/models/info" wins over "/models/{id}".
     const auto parameters = std::count_if(pattern.segments.begin(), pattern.segments.end(), is_parameter);
     std::size_t place = 0;
-    while (place < patterns_.size() &&
-           std::count_if(patterns_[place].segments.begin(), patterns_[place].segments.end(), is_parameter) <= parameters) {
+    while (place < patterns_.size() && std::count_if(patterns_[place].segments.begin(), patterns_[place].segments.end(),
+                                                     is_parameter) <= parameters) {
         ++place;
     }
     patterns_.insert(patterns_.begin() + static_cast<std::ptrdiff_t>(place), std::move(pattern));

@@ -1,14 +1,14 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/web_socket.hpp"
+
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/async/task.hpp"
-#include "http/request.hpp"
-#include "http/response.hpp"
-#include "http/web_socket.hpp"
 
 namespace llmm::http {
 
@@ -45,7 +45,8 @@ class Router {
     }
     template <class Object>
     static SocketHandler on_socket(Object* object, Task<> (Object::*member)(const Request&, WebSocket&)) {
-        return [object, member](const Request& request, WebSocket& socket) { return (object->*member)(request, socket); };
+        return
+            [object, member](const Request& request, WebSocket& socket) { return (object->*member)(request, socket); };
     }
 
     template <class Object>

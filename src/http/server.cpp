@@ -1,19 +1,18 @@
 #include "http/server.hpp"
 
-#include <sys/socket.h>
+#include "base/async/task_group.hpp"
+#include "base/error/error.hpp"
+#include "base/log/log.hpp"
+#include "http/session.hpp"
 
 #include <algorithm>
 #include <list>
+#include <sys/socket.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include "base/async/task_group.hpp"
-#include "base/error/error.hpp"
-#include "base/log/log.hpp"
-#include "http/session.hpp"
 
 namespace llmm::http {
 
@@ -27,7 +26,8 @@ tcp::endpoint endpoint_of(const ServerConfig& config) {
     error_code error;
     const auto address = asio::ip::make_address(config.address, error);
     if (error) {
-        fail(ErrorCode::validation_failed, "\"{}\" is not an address to listen on", "“{}”不是可监听的地址", config.address);
+        fail(ErrorCode::validation_failed, "\"{}\" is not an address to listen on", "“{}”不是可监听的地址",
+             config.address);
     }
     return {address, config.port};
 }
@@ -43,8 +43,8 @@ tcp::acceptor listen(const asio::any_io_executor& executor, const ServerConfig& 
     if (error) {
         throw Error(ErrorCode::port_in_use,
                     Text::format("can't listen on {}:{}: {}. Choose another with LLM_MANAGER_LISTEN",
-                                 "无法监听 {}:{}：{}。请用 LLM_MANAGER_LISTEN 指定其他地址", config.address, config.port,
-                                 error.message()));
+                                 "无法监听 {}:{}：{}。请用 LLM_MANAGER_LISTEN 指定其他地址", config.address,
+                                 config.port, error.message()));
     }
     return acceptor;
 }
@@ -58,8 +58,8 @@ std::shared_ptr<asio::ssl::context> load_tls(const ServerConfig& config) {
     context->use_certificate_chain_file(config.tls_certificate, error);
     if (!error) context->use_private_key_file(config.tls_key, asio::ssl::context::pem, error);
     if (error) {
-        fail(ErrorCode::validation_failed, "the TLS certificate or key can't be used: {}", "无法使用 TLS 证书或密钥：{}",
-             error.message());
+        fail(ErrorCode::validation_failed, "the TLS certificate or key can't be used: {}",
+             "无法使用 TLS 证书或密钥：{}", error.message());
     }
     return context;
 }
@@ -79,7 +79,8 @@ struct Server::Impl {
 
     Task<> accept_loop() {
         for (;;) {
-            while (connections.size() >= config.max_connections) co_await place_free.wait();
+            while (connections.size() >= config.max_connections)
+                co_await place_free.wait();
             error_code error;
             tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
             if (error == asio::error::operation_aborted || !acceptor.is_open()) co_return;
@@ -134,25 +135,32 @@ Server::Server(asio::any_io_executor executor, ServerConfig config, const Router
     : impl_(std::make_unique<Impl>(executor, std::move(config), router, middleware)) {}
 Server::~Server() = default;
 
-std::uint16_t Server::port() const { return impl_->acceptor.local_endpoint().port(); }
+std::uint16_t Server::port() const {
+    return impl_->acceptor.local_endpoint().port();
+}
 
 void Server::start() {
     impl_->work.spawn("accept", impl_->accept_loop());
     impl_->work.spawn("deadlines", impl_->deadline_loop());
 }
 
-void Server::reload_certificate() { impl_->tls = load_tls(impl_->config); }
+void Server::reload_certificate() {
+    impl_->tls = load_tls(impl_->config);
+}
 
 Task<> Server::stop(std::chrono::milliseconds grace) {
     error_code ignored;
     impl_->acceptor.close(ignored);
     const auto until = std::chrono::steady_clock::now() + grace;
-    for (const auto& connection : impl_->connections) connection->finish();
+    for (const auto& connection : impl_->connections)
+        connection->finish();
     while (!impl_->connections.empty()) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         if (left <= 0ms || !co_await impl_->place_free.wait_for(left)) break;
     }
-    for (const auto& connection : impl_->connections) connection->abort();
+    for (const auto& connection : impl_->connections)
+        connection->abort();
     co_await impl_->work.stop();
 }
 

@@ -1,14 +1,14 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "http/middleware.hpp"
+#include "http/router.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
-
-#include "base/async/task.hpp"
-#include "http/middleware.hpp"
-#include "http/router.hpp"
 
 namespace llmm::http {
 

@@ -1,5 +1,12 @@
 #include "http/session.hpp"
 
+#include "base/async/race.hpp"
+#include "base/async/signal.hpp"
+#include "base/log/log.hpp"
+#include "http/compression.hpp"
+#include "http/envelope.hpp"
+#include "http/head_check.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <ctime>
@@ -17,13 +24,6 @@
 #include <boost/beast/websocket/ssl.hpp>
 #include <fmt/format.h>
 
-#include "base/async/race.hpp"
-#include "base/async/signal.hpp"
-#include "base/log/log.hpp"
-#include "http/compression.hpp"
-#include "http/envelope.hpp"
-#include "http/head_check.hpp"
-
 namespace llmm::http {
 namespace {
 
@@ -33,8 +33,8 @@ using Clock = std::chrono::steady_clock;
 using Parser = beast::http::request_parser<beast::http::string_body>;
 
 constexpr std::size_t kReadSize = 16 * 1024;
-constexpr std::size_t kMinCompressed = 1024;           // the contract's: responses over 1 KiB
-constexpr std::size_t kMaxPipelined = 64 * 1024;       // taken in while a handler works
+constexpr std::size_t kMinCompressed = 1024;      // the contract's: responses over 1 KiB
+constexpr std::size_t kMaxPipelined = 64 * 1024;  // taken in while a handler works
 constexpr std::size_t kMaxSocketMessage = 1024 * 1024;
 constexpr std::string_view kSubprotocol = "llm-manager.v1";
 
@@ -42,8 +42,12 @@ void abort_socket(TcpSocket& socket) {
     error_code ignored;
     socket.close(ignored);
 }
-TcpSocket& tcp_of(TcpSocket& stream) { return stream; }
-TcpSocket& tcp_of(TlsSocket& stream) { return stream.next_layer(); }
+TcpSocket& tcp_of(TcpSocket& stream) {
+    return stream;
+}
+TcpSocket& tcp_of(TlsSocket& stream) {
+    return stream.next_layer();
+}
 
 // "Date" with a precision of one second, formatted once a second.
 const std::string& http_date() {
@@ -89,7 +93,8 @@ void check_framing(const Parser& parser) {
         fail(ErrorCode::malformed_request, "the body's length is given more than once", "请求体长度被多次声明");
     }
     if (encodings == 1 && !beast::iequals(message[beast::http::field::transfer_encoding], "chunked")) {
-        fail(ErrorCode::malformed_request, "only the transfer encoding \"chunked\" is understood", "仅支持 chunked 传输编码");
+        fail(ErrorCode::malformed_request, "only the transfer encoding \"chunked\" is understood",
+             "仅支持 chunked 传输编码");
     }
     if (message.version() != 11 && message.version() != 10) {
         fail(ErrorCode::malformed_request, "only HTTP/1.0 and HTTP/1.1 are understood", "仅支持 HTTP/1.0 与 HTTP/1.1");
@@ -271,10 +276,11 @@ class Session final : public Connection {
         }
         if (!method || (!match.route && *method != Method::options)) {
             std::string names;
-            for (const Method allowed : match.allowed) names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(allowed));
+            for (const Method allowed : match.allowed)
+                names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(allowed));
             allow_ = names;
-            throw Error(ErrorCode::method_not_allowed,
-                        Text::format("this path takes {}", "该路径支持 {}", names), {{"allowed", names}});
+            throw Error(ErrorCode::method_not_allowed, Text::format("this path takes {}", "该路径支持 {}", names),
+                        {{"allowed", names}});
         }
         return match;
     }
@@ -298,12 +304,14 @@ class Session final : public Connection {
                 const std::size_t used = parser.put(asio::buffer(buffer_), error);
                 buffer_.erase(0, used);
                 if (error && error != beast::http::error::need_more) {
-                    fail(ErrorCode::malformed_request, "the body is malformed: {}", "请求体格式错误：{}", error.message());
+                    fail(ErrorCode::malformed_request, "the body is malformed: {}", "请求体格式错误：{}",
+                         error.message());
                 }
                 if (parser.get().body().size() > limit) too_large(limit);
                 if (parser.is_done()) break;
                 if (buffer_.size() > kReadSize) {
-                    fail(ErrorCode::malformed_request, "the body is malformed: a chunk header is too long", "请求体格式错误：分块头过长");
+                    fail(ErrorCode::malformed_request, "the body is malformed: a chunk header is too long",
+                         "请求体格式错误：分块头过长");
                 }
             }
             if (!co_await read_more()) throw boost::system::system_error(asio::error::eof);
@@ -311,7 +319,8 @@ class Session final : public Connection {
     }
 
     [[noreturn]] static void too_large(std::size_t limit) {
-        throw Error(ErrorCode::payload_too_large, Text::format("the body has more than {} bytes", "请求体超过 {} 字节", limit),
+        throw Error(ErrorCode::payload_too_large,
+                    Text::format("the body has more than {} bytes", "请求体超过 {} 字节", limit),
                     {{"max_bytes", static_cast<std::int64_t>(limit)}});
     }
 
@@ -350,7 +359,8 @@ class Session final : public Connection {
         if (response.stream) co_return co_await answer_stream(request, std::move(response), keep, watch);
 
         const auto if_none_match = request.header("If-None-Match");
-        if (!response.etag.empty() && response.status == 200 && if_none_match && matches_etag(*if_none_match, response.etag)) {
+        if (!response.etag.empty() && response.status == 200 && if_none_match &&
+            matches_etag(*if_none_match, response.etag)) {
             response.status = 304;
             response.body.clear();
         }
@@ -442,7 +452,7 @@ Task<bool> Session<Stream>::answer_stream(const Request& request, Response respo
     }
     context_.middleware.log_access(request, response.status, writer.written(), elapsed_ms());
     if (!complete) abort();
-    co_return complete && keep;
+    co_return complete&& keep;
 }
 
 template <class Stream>
@@ -458,7 +468,8 @@ class Session<Stream>::Socket final : public WebSocket {
     }
 
     Task<> accept(const Parser& parser, const Request& request) {
-        const bool speaks_ours = request.header("Sec-WebSocket-Protocol").value_or("").find(kSubprotocol) != std::string_view::npos;
+        const bool speaks_ours =
+            request.header("Sec-WebSocket-Protocol").value_or("").find(kSubprotocol) != std::string_view::npos;
         socket_.set_option(beast::websocket::stream_base::decorator(
             [speaks_ours, id = request.request_id](beast::websocket::response_type& response) {
                 response.set("X-Request-Id", id);

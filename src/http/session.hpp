@@ -1,4 +1,9 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "http/middleware.hpp"
+#include "http/router.hpp"
+#include "http/server.hpp"
+
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -6,11 +11,6 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
-
-#include "base/async/task.hpp"
-#include "http/middleware.hpp"
-#include "http/router.hpp"
-#include "http/server.hpp"
 
 namespace llmm::http {
 

@@ -1,10 +1,10 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/async/task.hpp"
 
 namespace llmm::http {
 

@@ -55,8 +55,7 @@ void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_
     struct ::stat info{};
     if (::fstat(fd.get(), &info) != 0) throw_errno("fstat " + part.string(), errno);
     if (!S_ISREG(info.st_mode) || static_cast<std::uint64_t>(info.st_size) != size) {
-        throw Error(ErrorCode::digest_mismatch,
-                    {"the file does not have the expected size", "文件大小与预期不符"})
+        throw Error(ErrorCode::digest_mismatch, {"the file does not have the expected size", "文件大小与预期不符"})
             .with_log_note(fmt::format("{}: {} bytes instead of {}", part.string(), info.st_size, size));
     }
     make_directories(shard_of(digest), 0700);
@@ -72,8 +71,7 @@ void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_
     sync_directory(shard_of(digest));
 }
 
-bool BlobStore::verify(const Sha256& digest, const Progress& progress,
-                       const std::atomic<bool>& cancelled) const {
+bool BlobStore::verify(const Sha256& digest, const Progress& progress, const std::atomic<bool>& cancelled) const {
     if (!exists(digest)) return false;
     const UniqueFd fd = open_file(path_of(digest), O_RDONLY | O_NOFOLLOW);
     ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);

@@ -27,8 +27,7 @@ struct TextHash {
 // open(): the close() after it would drop the locks that other connections of this process hold on the file
 // (POSIX locks).
 void make_private_file(const std::filesystem::path& path) {
-    if (::mknod(path.c_str(), S_IFREG | 0600, 0) != 0 && errno != EEXIST)
-        throw_errno("make " + path.string(), errno);
+    if (::mknod(path.c_str(), S_IFREG | 0600, 0) != 0 && errno != EEXIST) throw_errno("make " + path.string(), errno);
 }
 
 void open_sqlite(soci::session& sql, const std::filesystem::path& file, Connection::Role role) {
@@ -139,10 +138,9 @@ void Connection::rollback() noexcept {
     if (!state_) return;
     try {
         // SQLite ends the transaction itself after some errors.
-        const bool open =
-            dialect() == Dialect::postgresql ||
-            sqlite_api::sqlite3_get_autocommit(
-                static_cast<soci::sqlite3_session_backend*>(state_->sql.get_backend())->conn_) == 0;
+        const bool open = dialect() == Dialect::postgresql ||
+                          sqlite_api::sqlite3_get_autocommit(
+                              static_cast<soci::sqlite3_session_backend*>(state_->sql.get_backend())->conn_) == 0;
         if (open) state_->sql << "ROLLBACK";
     } catch (const std::exception&) {
         close();  // the server rolls back what a lost connection leaves behind
@@ -151,8 +149,7 @@ void Connection::rollback() noexcept {
 
 Error Connection::translate(const soci::soci_error& error) {
     failure_ = classify(error);
-    if (state_ && dialect() == Dialect::postgresql && !state_->sql.is_connected())
-        failure_ = Failure::connection_lost;
+    if (state_ && dialect() == Dialect::postgresql && !state_->sql.is_connected()) failure_ = Failure::connection_lost;
     return to_error(failure_, error);
 }
 

@@ -52,8 +52,7 @@ class Connections {
 // Two transactions that met in a deadlock should not meet again at once.
 void pause_before(int attempt) {
     thread_local std::minstd_rand random{std::random_device{}()};
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(std::uniform_int_distribution<>(1, 10 * attempt)(random)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<>(1, 10 * attempt)(random)));
 }
 
 // Errors of SOCI that come from a function using Session::sql() itself.
@@ -137,8 +136,8 @@ void Database::run_write(const Work& work) {
             lost ? connection->close() : connection->rollback();
             // Whether a commit that got no answer took place is unknown: running it again could do the work
             // twice.
-            const bool again = lost ? !committing && attempt == 1
-                                    : failure == Failure::serialization && attempt < kMaxAttempts;
+            const bool again =
+                lost ? !committing && attempt == 1 : failure == Failure::serialization && attempt < kMaxAttempts;
             if (!again) throw;
         }
         pause_before(attempt);

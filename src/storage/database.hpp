@@ -53,8 +53,7 @@ class Database {
     using Work = std::function<void(Session&)>;
 
     template <class F>
-    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&),
-                                                F fn) {
+    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&), F fn) {
         using Result = std::invoke_result_t<F&, Session&>;
         return pool.run([this, run, fn = std::move(fn)]() mutable -> Result {
             if constexpr (std::is_void_v<Result>) {

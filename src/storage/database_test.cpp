@@ -36,14 +36,13 @@ auto read(Database& database, F fn) {
 }
 
 void add_blob(Session& session, char digit, std::int64_t size = 1) {
-    session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)", std::string(64, digit),
-                    size, now());
+    session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)", std::string(64, digit), size,
+                    now());
 }
 
 std::int64_t count_blobs(Database& database) {
-    return *read(database, [](Session& session) {
-        return session.query_one("SELECT count(*) FROM blobs", first_int64);
-    });
+    return *read(database,
+                 [](Session& session) { return session.query_one("SELECT count(*) FROM blobs", first_int64); });
 }
 
 template <class F>
@@ -64,9 +63,8 @@ TEST_P(OnDatabase, reads_what_was_written) {
     test::TestDatabase database(GetParam());
     EXPECT_EQ(write(*database,
                     [](Session& session) {
-                        return session.execute(
-                            "INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)",
-                            std::string(64, 'a'), 5'000'000'000, from_epoch_ms(1'769'860'800'123));
+                        return session.execute("INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)",
+                                               std::string(64, 'a'), 5'000'000'000, from_epoch_ms(1'769'860'800'123));
                     }),
               1);
     const auto found = read(*database, [](Session& session) {
@@ -94,8 +92,7 @@ TEST_P(OnDatabase, values_of_every_kind_come_back) {
             session.execute("INSERT INTO kinds (id, t, i, d, b) VALUES (?, ?, ?, ?, ?)", id,
                             id == 1 ? std::optional(text) : std::nullopt,
                             id == 1 ? std::optional(std::numeric_limits<std::int64_t>::min()) : std::nullopt,
-                            id == 1 ? std::optional(0.1) : std::nullopt,
-                            id == 1 ? std::optional(true) : std::nullopt);
+                            id == 1 ? std::optional(0.1) : std::nullopt, id == 1 ? std::optional(true) : std::nullopt);
         }
     });
     read(*database, [&](Session& session) {
@@ -104,11 +101,10 @@ TEST_P(OnDatabase, values_of_every_kind_come_back) {
                               row.optional_int64(3));
         });
         ASSERT_EQ(rows.size(), 2U);
-        EXPECT_EQ(rows[0],
-                  std::tuple(std::optional(text), std::optional(std::numeric_limits<std::int64_t>::min()),
-                             std::optional(0.1), std::optional<std::int64_t>(1)));
-        EXPECT_EQ(rows[1], (std::tuple<std::optional<std::string>, std::optional<std::int64_t>,
-                                       std::optional<double>, std::optional<std::int64_t>>()));
+        EXPECT_EQ(rows[0], std::tuple(std::optional(text), std::optional(std::numeric_limits<std::int64_t>::min()),
+                                      std::optional(0.1), std::optional<std::int64_t>(1)));
+        EXPECT_EQ(rows[1], (std::tuple<std::optional<std::string>, std::optional<std::int64_t>, std::optional<double>,
+                                       std::optional<std::int64_t>>()));
     });
 }
 
@@ -119,8 +115,7 @@ TEST_P(OnDatabase, sums_keep_64_bits) {
         add_blob(session, 'b', 6'000'000'000);
     });
     EXPECT_EQ(
-        read(*database,
-             [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
+        read(*database, [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
         11'000'000'000);
 }
 
@@ -128,8 +123,8 @@ TEST_P(OnDatabase, question_marks_in_quotes_are_text) {
     test::TestDatabase database(GetParam());
     EXPECT_EQ(read(*database,
                    [](Session& session) {
-                       return session.query_one(
-                           "SELECT '?' AS \"?\" FROM (SELECT 1 AS one) AS t WHERE one = ?", first_text, 1);
+                       return session.query_one("SELECT '?' AS \"?\" FROM (SELECT 1 AS one) AS t WHERE one = ?",
+                                                first_text, 1);
                    }),
               "?");
 }
@@ -145,9 +140,8 @@ TEST_P(OnDatabase, one_statement_serves_different_kinds_and_counts_of_values) {
         EXPECT_EQ(session.query_one(text, first_int64, Params{13}), 0);
     });
     EXPECT_EQ(error_of([&] {
-                  read(*database, [](Session& session) {
-                      return session.query_one("SELECT 1 WHERE 1 = ?", first_int64);
-                  });
+                  read(*database,
+                       [](Session& session) { return session.query_one("SELECT 1 WHERE 1 = ?", first_int64); });
               }).code(),
               ErrorCode::internal);
 }
@@ -164,9 +158,8 @@ TEST_P(OnDatabase, a_query_for_one_row_leaves_nothing_open) {
         });
     };
     EXPECT_EQ(first(), std::string(64, 'a'));
-    write(*database, [](Session& session) {
-        session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a'));
-    });
+    write(*database,
+          [](Session& session) { session.execute("DELETE FROM blobs WHERE sha256 = ?", std::string(64, 'a')); });
     // The same connection: a statement left open would hold it to what it saw before.
     EXPECT_EQ(count_blobs(*database), 1);
     EXPECT_EQ(first(), std::string(64, 'b'));
@@ -177,13 +170,11 @@ TEST_P(OnDatabase, returning_gives_rows_of_a_change_once) {
     write(*database, [](Session& session) { add_blob(session, 'a', 1); });
     EXPECT_EQ(write(*database,
                     [](Session& session) {
-                        return session.query_one("UPDATE blobs SET size = size + 1 RETURNING size + 0",
-                                                 first_int64);
+                        return session.query_one("UPDATE blobs SET size = size + 1 RETURNING size + 0", first_int64);
                     }),
               2);
-    EXPECT_EQ(read(*database,
-                   [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
-              2);
+    EXPECT_EQ(
+        read(*database, [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }), 2);
 }
 
 TEST_P(OnDatabase, an_exception_rolls_back) {
@@ -228,15 +219,13 @@ TEST_P(OnDatabase, tells_violated_constraints_apart) {
 
     const Error orphan = error_of([&] {
         write(*database, [](Session& session) {
-            session.execute(
-                "INSERT INTO model_files (model_id, path, size, sha256) VALUES ('m', 'p', 1, 's')");
+            session.execute("INSERT INTO model_files (model_id, path, size, sha256) VALUES ('m', 'p', 1, 's')");
         });
     });
     EXPECT_TRUE(is_foreign_key_violation(orphan));
     EXPECT_FALSE(is_unique_violation(orphan));
 
-    const Error check =
-        error_of([&] { write(*database, [](Session& session) { add_blob(session, 'a', -1); }); });
+    const Error check = error_of([&] { write(*database, [](Session& session) { add_blob(session, 'a', -1); }); });
     EXPECT_EQ(check.code(), ErrorCode::internal);
 }
 
@@ -244,8 +233,7 @@ TEST_P(OnDatabase, the_drivers_words_go_to_the_log_only) {
     test::TestDatabase database(GetParam());
     const Error error = error_of([&] {
         read(*database, [](Session& session) {
-            return session.query("SELECT secret_column FROM blobs WHERE sha256 = ?", first_text,
-                                 "secret-value");
+            return session.query("SELECT secret_column FROM blobs WHERE sha256 = ?", first_text, "secret-value");
         });
     });
     EXPECT_EQ(error.code(), ErrorCode::internal);
@@ -263,9 +251,8 @@ TEST_P(OnDatabase, soci_itself_is_within_reach_and_its_errors_are_ours) {
                        return value;
                    }),
               42);
-    EXPECT_EQ(
-        error_of([&] { write(*database, [](Session& session) { session.sql() << "nonsense"; }); }).code(),
-        ErrorCode::internal);
+    EXPECT_EQ(error_of([&] { write(*database, [](Session& session) { session.sql() << "nonsense"; }); }).code(),
+              ErrorCode::internal);
 }
 
 TEST_P(OnDatabase, refuses_text_with_a_nul) {
@@ -280,8 +267,7 @@ TEST_P(OnDatabase, refuses_text_with_a_nul) {
 
 Task<> increment(Database& database, int times) {
     for (int i = 0; i < times; ++i) {
-        co_await database.write(
-            [](Session& session) { session.execute("UPDATE blobs SET size = size + 1"); });
+        co_await database.write([](Session& session) { session.execute("UPDATE blobs SET size = size + 1"); });
     }
 }
 
@@ -297,9 +283,9 @@ TEST_P(OnDatabase, concurrent_writers_lose_nothing) {
     test::TestDatabase database(GetParam());
     write(*database, [](Session& session) { add_blob(session, 'a', 0); });
     run_task(increment_together(*database, 8, 200), std::chrono::seconds(60));
-    EXPECT_EQ(read(*database,
-                   [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
-              1600);
+    EXPECT_EQ(
+        read(*database, [](Session& session) { return session.query_one("SELECT size FROM blobs", first_int64); }),
+        1600);
 }
 
 TEST_P(OnDatabase, a_reader_sees_nothing_uncommitted_and_does_not_wait) {
@@ -354,9 +340,8 @@ TEST_P(OnDatabase, keyset_pages_visit_each_row_once_while_rows_come_and_go) {
         });
         for (const Item& item : page.items)
             visited.push_back(item.created_at);
-        write(*database, [&](Session& session) {
-            session.execute("DELETE FROM tasks WHERE id = ?", page.items.back().id);
-        });
+        write(*database,
+              [&](Session& session) { session.execute("DELETE FROM tasks WHERE id = ?", page.items.back().id); });
         cursor = page.next_cursor;
     } while (cursor);
     EXPECT_EQ(visited, (std::vector<std::int64_t>{0, 0, 0, 1, 1, 1, 2, 2, 2, 3}));
@@ -369,9 +354,8 @@ TEST(SqliteDatabase, a_full_disk_is_told_and_survived) {
         session.sql() << "PRAGMA max_page_count=1";  // SQLite takes the present size instead
     });
     const Error error = error_of([&] {
-        write(*database, [](Session& session) {
-            session.execute("INSERT INTO filler VALUES (?)", std::string(4'000'000, 'x'));
-        });
+        write(*database,
+              [](Session& session) { session.execute("INSERT INTO filler VALUES (?)", std::string(4'000'000, 'x')); });
     });
     EXPECT_EQ(error.code(), ErrorCode::disk_full);
     write(*database, [](Session& session) { session.sql() << "PRAGMA max_page_count=1000000"; });
@@ -460,8 +444,7 @@ TEST(PostgresqlDatabase, a_connection_that_stays_lost_is_overload) {
 }
 
 TEST(PostgresqlDatabase, a_server_that_is_not_there_is_overload_without_the_password) {
-    const Error error =
-        error_of([] { Database({DatabaseUrl::parse("postgresql://me:hunter2@127.0.0.1:1/models")}); });
+    const Error error = error_of([] { Database({DatabaseUrl::parse("postgresql://me:hunter2@127.0.0.1:1/models")}); });
     EXPECT_EQ(error.code(), ErrorCode::overloaded);
     EXPECT_THAT(error.log_note(), ::testing::Not(::testing::HasSubstr("hunter2")));
 }
@@ -493,8 +476,7 @@ TEST(PostgresqlDatabase, a_deadlock_is_run_again) {
     two.get();
     EXPECT_GE(runs, 3);
     EXPECT_EQ(
-        read(*database,
-             [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
+        read(*database, [](Session& session) { return session.query_one("SELECT sum(size) FROM blobs", first_int64); }),
         4);
 }
 

@@ -56,8 +56,7 @@ std::optional<std::string_view> cut_before(std::string_view& text, char separato
 }
 
 std::map<std::string, std::string, std::less<>> parse_parameters(std::string_view text) {
-    static constexpr std::array<std::string_view, 4> kKnown{"host", "sslmode", "sslrootcert",
-                                                            "connect_timeout"};
+    static constexpr std::array<std::string_view, 4> kKnown{"host", "sslmode", "sslrootcert", "connect_timeout"};
     std::map<std::string, std::string, std::less<>> parameters;
     while (!text.empty()) {
         std::string_view pair = text;
@@ -67,10 +66,8 @@ std::map<std::string, std::string, std::less<>> parse_parameters(std::string_vie
             text = {};
         }
         const auto key = cut_before(pair, '=');
-        if (!key || std::ranges::find(kKnown, *key) == kKnown.end())
-            refuse("has an unknown parameter", "含有未知参数");
-        if (!parameters.emplace(*key, percent_decode(pair)).second)
-            refuse("has a parameter twice", "含有重复参数");
+        if (!key || std::ranges::find(kKnown, *key) == kKnown.end()) refuse("has an unknown parameter", "含有未知参数");
+        if (!parameters.emplace(*key, percent_decode(pair)).second) refuse("has a parameter twice", "含有重复参数");
     }
     return parameters;
 }
@@ -95,8 +92,7 @@ std::string libpq_quoted(std::string_view value) {
 DatabaseUrl DatabaseUrl::of_file(const std::filesystem::path& absolute_path) {
     const std::string path = absolute_path.string();
     // SOCI passes the file name inside a quoted connection string, in which a quote can't be escaped.
-    if (!absolute_path.is_absolute() || !absolute_path.has_filename() ||
-        path.find('"') != std::string::npos) {
+    if (!absolute_path.is_absolute() || !absolute_path.has_filename() || path.find('"') != std::string::npos) {
         refuse("needs an absolute path of a file, without double quotes", "需要不含双引号的绝对文件路径");
     }
     DatabaseUrl url;
@@ -118,8 +114,7 @@ DatabaseUrl DatabaseUrl::parse(std::string_view text) {
     if (!text.starts_with(kPostgres)) refuse("has an unknown scheme", "的协议未知");
     text.remove_prefix(kPostgres.size());
 
-    if (text.find('#') != std::string_view::npos)
-        refuse("contains '#'; write it as %23", "含有“#”；请写作 %23");
+    if (text.find('#') != std::string_view::npos) refuse("contains '#'; write it as %23", "含有“#”；请写作 %23");
     std::string_view query = text;
     const auto before_query = cut_before(query, '?');
     if (before_query) text = *before_query;
@@ -162,8 +157,7 @@ DatabaseUrl DatabaseUrl::parse(std::string_view text) {
     DatabaseUrl url;
     url.dialect_ = Dialect::postgresql;
     parameters.emplace("connect_timeout", "5");
-    std::string connection =
-        fmt::format("user={} dbname={}", libpq_quoted(user), libpq_quoted(percent_decode(name)));
+    std::string connection = fmt::format("user={} dbname={}", libpq_quoted(user), libpq_quoted(percent_decode(name)));
     if (!port.empty()) connection += fmt::format(" port={}", port);
     if (!secret.empty()) connection += " password=" + libpq_quoted(secret);
     for (const auto& [key, value] : parameters)
@@ -173,8 +167,8 @@ DatabaseUrl DatabaseUrl::parse(std::string_view text) {
         " application_name=llm-manager keepalives_idle=30 keepalives_interval=5 keepalives_count=3"
         " tcp_user_timeout=15000";
     url.connection_string_ = SecretString(std::move(connection));
-    url.printable_ = fmt::format("postgresql://{}@{}{}{}/{}", user, parameters.at("host"),
-                                 port.empty() ? "" : ":", port, percent_decode(name));
+    url.printable_ = fmt::format("postgresql://{}@{}{}{}/{}", user, parameters.at("host"), port.empty() ? "" : ":",
+                                 port, percent_decode(name));
     return url;
 }
 

@@ -18,8 +18,7 @@ enum class Dialect { sqlite, postgresql };
 // sslmode, sslrootcert and connect_timeout.
 class DatabaseUrl {
   public:
-    static DatabaseUrl parse(
-        std::string_view text);  // throws VALIDATION_FAILED; the message never repeats the text
+    static DatabaseUrl parse(std::string_view text);  // throws VALIDATION_FAILED; the message never repeats the text
     static DatabaseUrl of_file(const std::filesystem::path& absolute_path);
 
     Dialect dialect() const { return dialect_; }

@@ -17,12 +17,11 @@ TEST(DatabaseUrl, reads_a_file) {
 }
 
 TEST(DatabaseUrl, reads_a_server) {
-    const auto url =
-        DatabaseUrl::parse("postgresql://me:s%40fe%27@db.example:6543/models?sslmode=verify-full");
+    const auto url = DatabaseUrl::parse("postgresql://me:s%40fe%27@db.example:6543/models?sslmode=verify-full");
     EXPECT_EQ(url.dialect(), Dialect::postgresql);
     const std::string connection = url.connection_string().reveal();
-    for (const char* part : {"user='me'", "password='s@fe\\''", "host='db.example'", "port=6543",
-                             "dbname='models'", "sslmode='verify-full'", "connect_timeout='5'"}) {
+    for (const char* part : {"user='me'", "password='s@fe\\''", "host='db.example'", "port=6543", "dbname='models'",
+                             "sslmode='verify-full'", "connect_timeout='5'"}) {
         EXPECT_THAT(connection, HasSubstr(part));
     }
 }
@@ -75,8 +74,7 @@ TEST(DatabaseUrl, refuses_everything_else_without_repeating_it) {
             ADD_FAILURE() << text << " was accepted";
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), ErrorCode::validation_failed);
-            EXPECT_THAT(error.message().en + error.message().zh + error.log_note(), Not(HasSubstr("hunter2")))
-                << text;
+            EXPECT_THAT(error.message().en + error.message().zh + error.log_note(), Not(HasSubstr("hunter2"))) << text;
         }
     }
 }

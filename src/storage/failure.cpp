@@ -44,8 +44,7 @@ Failure classify_postgresql(std::string_view state) {
     if (state == "55P03" || state == "57014") return Failure::busy;
     if (state == "53100") return Failure::disk_full;
     // Connection exceptions; terminated, crashed, starting up; too many connections.
-    if (state.starts_with("08") || state.starts_with("57P0") || state == "53300")
-        return Failure::connection_lost;
+    if (state.starts_with("08") || state.starts_with("57P0") || state == "53300") return Failure::connection_lost;
     return Failure::other;
 }
 
@@ -100,8 +99,7 @@ Error to_error(Failure failure, const soci::soci_error& error) {
         case Failure::other:
             break;
     }
-    return Error(ErrorCode::internal, {"the database reported an error", "数据库出错"})
-        .with_log_note(std::move(note));
+    return Error(ErrorCode::internal, {"the database reported an error", "数据库出错"}).with_log_note(std::move(note));
 }
 
 bool is_unique_violation(const Error& error) {

@@ -1,11 +1,11 @@
 #pragma once
+#include "storage/page.hpp"
+#include "storage/session.hpp"
+
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "storage/page.hpp"
-#include "storage/session.hpp"
 
 namespace llmm::storage {
 
@@ -16,20 +16,21 @@ struct SortField {
     bool is_text = false;
 };
 
-// One page of a table: filters, an order and the place to go on from. The text comes from literals only; values are bound.
+// One page of a table: filters, an order and the place to go on from. The text comes from literals only; values are
+// bound.
 class ListQuery {
   public:
     // `columns` has `column_count` expressions. Throws VALIDATION_FAILED for an unknown sort or a foreign cursor.
-    ListQuery(std::string_view columns, std::size_t column_count, std::string_view table, std::span<const SortField> fields,
-              std::string sort, int limit, std::string_view cursor);
+    ListQuery(std::string_view columns, std::size_t column_count, std::string_view table,
+              std::span<const SortField> fields, std::string sort, int limit, std::string_view cursor);
 
     void where(std::string_view condition, Param value);
 
     template <class F>
     auto run(Session& session, F from_row) {
         using Item = std::invoke_result_t<F&, const Row&>;
-        std::vector<std::pair<Item, Cursor>> rows = session.query(
-            text(), [&](const Row& row) { return std::pair(from_row(row), cursor_of(row)); }, params_);
+        std::vector<std::pair<Item, Cursor>> rows =
+            session.query(text(), [&](const Row& row) { return std::pair(from_row(row), cursor_of(row)); }, params_);
         Page<Item> page;
         for (auto& [item, cursor] : rows) {
             if (page.items.size() == limit_) break;

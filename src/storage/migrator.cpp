@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <map>
+#include <sys/file.h>
 #include <unistd.h>
 #include <vector>
 
@@ -54,11 +54,9 @@ std::vector<Migration> select_for(Dialect dialect, std::span<const EmbeddedFile>
         }
         const bool only_sqlite = file.name.ends_with(".sqlite.sql");
         const bool only_postgresql = file.name.ends_with(".postgres.sql");
-        if ((only_sqlite && dialect != Dialect::sqlite) ||
-            (only_postgresql && dialect != Dialect::postgresql))
+        if ((only_sqlite && dialect != Dialect::sqlite) || (only_postgresql && dialect != Dialect::postgresql))
             continue;
-        const Migration migration{version, std::string(file.name), file.content,
-                                  Sha256::of(file.content).hex()};
+        const Migration migration{version, std::string(file.name), file.content, Sha256::of(file.content).hex()};
         if (!by_version.emplace(version, migration).second) bad_file(file.name, "this number is used twice");
     }
     std::vector<Migration> migrations;
@@ -71,9 +69,9 @@ std::vector<Migration> select_for(Dialect dialect, std::span<const EmbeddedFile>
 }
 
 std::vector<Applied> read_applied(Session& session) {
-    return session.query(
-        "SELECT version, name, sha256 FROM schema_migrations ORDER BY version",
-        [](const Row& row) { return Applied{static_cast<int>(row.int64(0)), row.text(1), row.text(2)}; });
+    return session.query("SELECT version, name, sha256 FROM schema_migrations ORDER BY version", [](const Row& row) {
+        return Applied{static_cast<int>(row.int64(0)), row.text(1), row.text(2)};
+    });
 }
 
 void check(const std::vector<Applied>& applied, const std::vector<Migration>& known) {
@@ -94,8 +92,7 @@ void check(const std::vector<Applied>& applied, const std::vector<Migration>& kn
             fail(ErrorCode::state_conflict,
                  "migration {} was changed after this database had applied it as {}: restore the old file "
                  "and add a new migration",
-                 "迁移 {} 在数据库应用它（{}）之后被修改：请恢复旧文件并添加新的迁移", known[i].name,
-                 row.name);
+                 "迁移 {} 在数据库应用它（{}）之后被修改：请恢复旧文件并添加新的迁移", known[i].name, row.name);
         }
     }
 }
@@ -105,8 +102,7 @@ void check_is_ours(Session& session) {
     const auto tables = session.query("SELECT name FROM sqlite_master WHERE type = 'table'",
                                       [](const Row& row) { return row.text(0); });
     if (!tables.empty() && std::ranges::find(tables, "schema_migrations") == tables.end()) {
-        fail(ErrorCode::state_conflict, "this SQLite file belongs to another program",
-             "此 SQLite 文件属于其他程序");
+        fail(ErrorCode::state_conflict, "this SQLite file belongs to another program", "此 SQLite 文件属于其他程序");
     }
 }
 

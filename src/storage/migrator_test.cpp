@@ -19,10 +19,8 @@ using ::testing::HasSubstr;
 using Files = std::vector<EmbeddedFile>;
 
 constexpr EmbeddedFile kFirst{"0001_first.sql", "CREATE TABLE first (id TEXT NOT NULL PRIMARY KEY);"};
-constexpr EmbeddedFile kSecond{"0002_second.sql",
-                               "CREATE TABLE second (id BIGINT);INSERT INTO second VALUES (7);"};
-constexpr EmbeddedFile kBroken{"0002_broken.sql",
-                               "CREATE TABLE second (id BIGINT);INSERT INTO nowhere VALUES (7);"};
+constexpr EmbeddedFile kSecond{"0002_second.sql", "CREATE TABLE second (id BIGINT);INSERT INTO second VALUES (7);"};
+constexpr EmbeddedFile kBroken{"0002_broken.sql", "CREATE TABLE second (id BIGINT);INSERT INTO nowhere VALUES (7);"};
 
 template <class F>
 auto on(const DatabaseUrl& url, F call) {
@@ -34,8 +32,7 @@ auto on(const DatabaseUrl& url, F call) {
 
 std::int64_t count(const DatabaseUrl& url, const std::string& table) {
     return on(url, [&](Session& session) {
-        return *session.query_one("SELECT count(*) FROM " + table,
-                                  [](const Row& row) { return row.int64(0); });
+        return *session.query_one("SELECT count(*) FROM " + table, [](const Row& row) { return row.int64(0); });
     });
 }
 
@@ -97,8 +94,7 @@ TEST_P(Migrator, takes_the_file_of_its_dialect) {
 TEST_P(Migrator, refuses_a_changed_file) {
     const test::EmptyDatabase database(GetParam());
     migrate(database.url(), Files{kFirst});
-    const Error error =
-        error_of(database.url(), Files{{kFirst.name, "CREATE TABLE other (id BIGINT)"}, kSecond});
+    const Error error = error_of(database.url(), Files{{kFirst.name, "CREATE TABLE other (id BIGINT)"}, kSecond});
     EXPECT_EQ(error.code(), ErrorCode::state_conflict);
     EXPECT_THAT(error.message().en, HasSubstr("0001_first.sql was changed"));
     EXPECT_THROW(count(database.url(), "second"), Error);
@@ -123,9 +119,8 @@ TEST_P(Migrator, a_failing_migration_leaves_nothing_of_itself) {
 
 TEST_P(Migrator, refuses_files_that_make_no_sequence) {
     const test::EmptyDatabase database(GetParam());
-    for (const Files& files :
-         {Files{kSecond}, Files{kFirst, {"0001_again.sql", ""}}, Files{{"1_short.sql", ""}},
-          Files{{"0001_name.txt", ""}}, Files{{"0001.sql", ""}}}) {
+    for (const Files& files : {Files{kSecond}, Files{kFirst, {"0001_again.sql", ""}}, Files{{"1_short.sql", ""}},
+                               Files{{"0001_name.txt", ""}}, Files{{"0001.sql", ""}}}) {
         EXPECT_EQ(error_of(database.url(), files).code(), ErrorCode::internal) << files.back().name;
     }
 }
@@ -162,8 +157,7 @@ TEST_P(Migrator, a_process_killed_in_the_middle_leaves_a_whole_version) {
         connection.begin();
         connection.run_once("CREATE TABLE second (id BIGINT)");
         Session(connection)
-            .execute(
-                "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (2, 'x', 'y', 0)");
+            .execute("INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (2, 'x', 'y', 0)");
         ::_exit(0);
     }
     int status = 1;

@@ -15,8 +15,8 @@ constexpr int kBase64 = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 
 std::string to_base64url(std::string_view data) {
     std::string text(sodium_base64_encoded_len(data.size(), kBase64), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()),
-                      data.size(), kBase64);
+    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()), data.size(),
+                      kBase64);
     text.pop_back();  // the terminating NUL that sodium counts
     return text;
 }
@@ -24,8 +24,8 @@ std::string to_base64url(std::string_view data) {
 std::optional<std::string> from_base64url(std::string_view text) {
     std::string data(text.size(), '\0');
     std::size_t size = 0;
-    if (sodium_base642bin(reinterpret_cast<unsigned char*>(data.data()), data.size(), text.data(),
-                          text.size(), nullptr, &size, nullptr, kBase64) != 0) {
+    if (sodium_base642bin(reinterpret_cast<unsigned char*>(data.data()), data.size(), text.data(), text.size(), nullptr,
+                          &size, nullptr, kBase64) != 0) {
         return std::nullopt;
     }
     data.resize(size);
@@ -46,8 +46,7 @@ std::optional<Cursor> decode(std::string_view text) {
     Cursor cursor{std::string(*sort), 0, std::string(*id)};
     if (const auto* number = (*parts)[1].if_int64()) {
         cursor.value = *number;
-    } else if (const auto* string = (*parts)[1].if_string();
-               string && string->find('\0') == json::string::npos) {
+    } else if (const auto* string = (*parts)[1].if_string(); string && string->find('\0') == json::string::npos) {
         cursor.value = std::string(*string);
     } else {
         return std::nullopt;

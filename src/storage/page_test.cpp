@@ -13,16 +13,15 @@ constexpr const char* kId = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 std::string base64url(std::string_view data) {
     std::string text(sodium_base64_encoded_len(data.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING), '\0');
-    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()),
-                      data.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(data.data()), data.size(),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     text.pop_back();
     return text;
 }
 
 TEST(Cursor, comes_back_as_it_was) {
-    for (const Cursor& cursor :
-         {Cursor{"created_at", 1'769'860'800'123, kId}, Cursor{"name", "模型 \"x\" ' ;--", kId},
-          Cursor{"size", -1, kId}, Cursor{"name", "", kId}}) {
+    for (const Cursor& cursor : {Cursor{"created_at", 1'769'860'800'123, kId}, Cursor{"name", "模型 \"x\" ' ;--", kId},
+                                 Cursor{"size", -1, kId}, Cursor{"name", "", kId}}) {
         const Cursor back = Cursor::parse(cursor.encode(), cursor.sort);
         EXPECT_EQ(back.value, cursor.value);
         EXPECT_EQ(back.id, cursor.id);

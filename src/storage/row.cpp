@@ -10,8 +10,7 @@ namespace llmm::storage {
 namespace {
 
 [[noreturn]] void unexpected(std::string note) {
-    throw Error(ErrorCode::internal,
-                {"a stored value is not what the program expects", "存储的值与程序的预期不符"})
+    throw Error(ErrorCode::internal, {"a stored value is not what the program expects", "存储的值与程序的预期不符"})
         .with_log_note(std::move(note));
 }
 

@@ -19,8 +19,7 @@ TEST(SqlSplitter, semicolons_and_dashes_in_quotes_are_text) {
 }
 
 TEST(SqlSplitter, comments_disappear_with_their_quotes_and_colons) {
-    EXPECT_EQ(split_statements("-- it's :one; thing\nSELECT/* a;'/* nested */ */1; -- end"),
-              Statements{"SELECT 1"});
+    EXPECT_EQ(split_statements("-- it's :one; thing\nSELECT/* a;'/* nested */ */1; -- end"), Statements{"SELECT 1"});
 }
 
 TEST(SqlSplitter, refuses_what_never_ends) {

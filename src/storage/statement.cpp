@@ -36,8 +36,7 @@ std::string with_named_placeholders(std::string_view text, std::size_t expected)
 
 }  // namespace
 
-Statement::Statement(soci::session& session, Dialect dialect, std::string_view text,
-                     std::span<const Param> params)
+Statement::Statement(soci::session& session, Dialect dialect, std::string_view text, std::span<const Param> params)
     : dialect_(dialect), slots_(params.size()), handle_(session) {
     handle_.alloc();
     handle_.prepare(with_named_placeholders(text, params.size()));
@@ -92,8 +91,7 @@ void Statement::fill(std::span<const Param> params) {
         if (const auto* text = std::get_if<std::string>(&params[i].value())) {
             // PostgreSQL has no such text, and its driver would cut it here without a word.
             if (text->find('\0') != std::string::npos) {
-                fail(ErrorCode::validation_failed, "text must not contain the NUL character",
-                     "文本不能包含 NUL 字符");
+                fail(ErrorCode::validation_failed, "text must not contain the NUL character", "文本不能包含 NUL 字符");
             }
             slot.text = *text;
         } else if (const auto* integer = std::get_if<std::int64_t>(&params[i].value())) {
@@ -138,8 +136,7 @@ bool Statement::execute() {
 void Statement::reset() {
     running_ = false;
     if (dialect_ == Dialect::sqlite) {
-        sqlite_api::sqlite3_reset(
-            static_cast<soci::sqlite3_statement_backend*>(handle_.get_backend())->stmt_);
+        sqlite_api::sqlite3_reset(static_cast<soci::sqlite3_statement_backend*>(handle_.get_backend())->stmt_);
     } else {
         static_cast<soci::postgresql_statement_backend*>(handle_.get_backend())->result_.reset();
     }

@@ -13,8 +13,7 @@ Result read(std::span<const std::byte> data, std::optional<std::uint64_t> file_s
 
 void check_header(std::span<const std::byte> data, const GgufHeader& header) {
     check(header.data_offset % header.alignment == 0, "tensor data is aligned");
-    check(header.tensor_count == 0 || header.required_size >= header.data_offset,
-          "tensors lie behind the header");
+    check(header.tensor_count == 0 || header.required_size >= header.data_offset, "tensors lie behind the header");
     check(header.parameter_count >= header.tensor_count, "no tensor is empty");
     const std::uint64_t size = header.required_size;
     check(read(data, size) == header, "the file's least size is enough");
@@ -29,8 +28,7 @@ LLMM_FUZZ_TARGET(gguf)(std::span<const std::byte> data) {
     if (whole) {
         check_header(data, *whole);
     } else {
-        check(!whole.error().message.en.empty() && !whole.error().message.zh.empty(),
-              "a problem has a message");
+        check(!whole.error().message.en.empty() && !whole.error().message.zh.empty(), "a problem has a message");
         if (whole.error().kind == ProblemKind::incomplete) {
             check(whole.error().needed_bytes > data.size(), "more bytes are asked for");
         }

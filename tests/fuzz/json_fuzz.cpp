@@ -30,8 +30,7 @@ LLMM_FUZZ_TARGET(json)(std::span<const std::byte> data) {
     try {
         value = llmm::parse_json(llmm::fuzz::as_text(data));
     } catch (const llmm::Error& error) {
-        check(error.code() == llmm::ErrorCode::malformed_json ||
-                  error.code() == llmm::ErrorCode::validation_failed,
+        check(error.code() == llmm::ErrorCode::malformed_json || error.code() == llmm::ErrorCode::validation_failed,
               "bad JSON is the sender's mistake");
         return;
     }

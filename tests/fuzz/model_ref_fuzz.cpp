@@ -1,7 +1,6 @@
-#include "features/models/model_ref.hpp"
-
 #include "base/error/error.hpp"
 #include "base/fs/safe_path.hpp"
+#include "features/models/model_ref.hpp"
 #include "features/models/model_service.hpp"
 #include "fuzz/fuzz_target.hpp"
 

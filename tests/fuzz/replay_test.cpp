@@ -1,10 +1,10 @@
+#include "fuzz/fuzz_target.hpp"
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include <gtest/gtest.h>
-
-#include "fuzz/fuzz_target.hpp"
 
 namespace llmm::fuzz {
 namespace {

@@ -1,8 +1,7 @@
 #include "base/fs/safe_path.hpp"
+#include "fuzz/fuzz_target.hpp"
 
 #include <filesystem>
-
-#include "fuzz/fuzz_target.hpp"
 
 using llmm::SafePath;
 using llmm::fuzz::check;

@@ -18,14 +18,12 @@ void check_header(std::span<const std::byte> data, const SafetensorsHeader& head
         tensors += share.tensors;
         parameters += share.parameters;
     }
-    check(tensors == header.tensor_count && parameters == header.parameter_count,
-          "the shares make the whole");
+    check(tensors == header.tensor_count && parameters == header.parameter_count, "the shares make the whole");
     check(header.required_size >= header.data_offset, "tensors lie behind the header");
     check(read(data, header.required_size) == header, "the exact size is right");
     const Result shorter = read(data, header.required_size - 1);
     check(!shorter && shorter.error().kind == ProblemKind::truncated, "a byte less is too short");
-    if (header.required_size + 1 != 0)
-        check(!read(data, header.required_size + 1), "a byte more belongs to nobody");
+    if (header.required_size + 1 != 0) check(!read(data, header.required_size + 1), "a byte more belongs to nobody");
 }
 
 void check_index(std::string_view text) {

@@ -1,8 +1,7 @@
-#include "fuzz/fuzz_target.hpp"
-
 #include "base/error/error.hpp"
 #include "features/chat/completion_stream.hpp"
 #include "features/chat/sse_parser.hpp"
+#include "fuzz/fuzz_target.hpp"
 
 namespace {
 
@@ -16,7 +15,8 @@ std::pair<std::vector<SseEvent>, bool> parse(std::string_view text, std::size_t 
     SseParser parser(kMaxEvent);
     std::vector<SseEvent> events;
     try {
-        for (std::size_t at = 0; at < text.size(); at += piece) parser.feed(text.substr(at, piece), events);
+        for (std::size_t at = 0; at < text.size(); at += piece)
+            parser.feed(text.substr(at, piece), events);
     } catch (const llmm::Error&) {
         return {std::move(events), true};
     }

@@ -1,5 +1,4 @@
 #include "base/net/url.hpp"
-
 #include "fuzz/fuzz_target.hpp"
 
 using llmm::Url;

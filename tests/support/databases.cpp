@@ -27,8 +27,7 @@ DatabaseUrl make_database(Dialect dialect, const TemporaryDirectory& directory, 
 
 }  // namespace
 
-EmptyDatabase::EmptyDatabase(Dialect dialect)
-    : name_(next_name()), url_(make_database(dialect, directory_, name_)) {}
+EmptyDatabase::EmptyDatabase(Dialect dialect) : name_(next_name()), url_(make_database(dialect, directory_, name_)) {}
 
 EmptyDatabase::~EmptyDatabase() {
     if (url_.dialect() != Dialect::postgresql) return;

@@ -52,8 +52,7 @@ std::string name_of_database(const ::testing::TestParamInfo<storage::Dialect>& i
 
 }  // namespace llmm::test
 
-#define LLMM_ON_EACH_DATABASE(fixture)                                                             \
-    INSTANTIATE_TEST_SUITE_P(                                                                      \
-        databases, fixture,                                                                        \
-        ::testing::Values(::llmm::storage::Dialect::sqlite, ::llmm::storage::Dialect::postgresql), \
+#define LLMM_ON_EACH_DATABASE(fixture)                                                                                 \
+    INSTANTIATE_TEST_SUITE_P(                                                                                          \
+        databases, fixture, ::testing::Values(::llmm::storage::Dialect::sqlite, ::llmm::storage::Dialect::postgresql), \
         ::llmm::test::name_of_database)

@@ -44,7 +44,8 @@ class DeploymentWorld {
     }
     ~DeploymentWorld() {
         if (service) end(false);
-        for (const ProcessIdentity& left : engines()) ::kill(left.pid, SIGKILL);
+        for (const ProcessIdentity& left : engines())
+            ::kill(left.pid, SIGKILL);
     }
 
     // The manager starts; whatever an earlier run left is found.
@@ -69,7 +70,9 @@ class DeploymentWorld {
         request.model_id = model;
         return run(service->create(std::move(request)));
     }
-    deployments::Deployment now(const deployments::Deployment& deployment) { return run(service->get(deployment.id.str())); }
+    deployments::Deployment now(const deployments::Deployment& deployment) {
+        return run(service->get(deployment.id.str()));
+    }
 
     // What it is once the condition holds, or after ten seconds.
     deployments::Deployment until(const deployments::Deployment& deployment,
@@ -79,7 +82,8 @@ class DeploymentWorld {
     deployments::Deployment until_status(const deployments::Deployment& deployment, deployments::Status status) {
         return until(deployment, [status](const auto& d) { return d.status == status; });
     }
-    deployments::EngineLease lease(const deployments::Deployment& deployment, std::chrono::milliseconds limit = std::chrono::seconds(10)) {
+    deployments::EngineLease lease(const deployments::Deployment& deployment,
+                                   std::chrono::milliseconds limit = std::chrono::seconds(10)) {
         return run(service->ensure_ready(deployment.id, std::chrono::steady_clock::now() + limit));
     }
     // Processes that carry this world's mark.
@@ -120,9 +124,12 @@ class DeploymentWorld {
         const std::filesystem::path part = settings.home / "part";
         std::filesystem::copy_file(source, part);
         blobs->publish(part, digest, content.size());
-        const models::ModelRef ref{.source = models::Source::demo, .repo = "tiny-chat", .revision = "1", .variant = "Q8_0"};
-        const models::ModelFile file{.model_id = ModelId::generate(), .path = "tiny-chat.q8_0.gguf",
-                                     .size = static_cast<std::int64_t>(content.size()), .sha256 = digest};
+        const models::ModelRef ref{
+            .source = models::Source::demo, .repo = "tiny-chat", .revision = "1", .variant = "Q8_0"};
+        const models::ModelFile file{.model_id = ModelId::generate(),
+                                     .path = "tiny-chat.q8_0.gguf",
+                                     .size = static_cast<std::int64_t>(content.size()),
+                                     .sha256 = digest};
         blobs->link(models::link_path(ref, file.path), digest);
         run((*database).write([&](storage::Session& session) {
             model = models::insert_downloading(session, ref, "Tiny Chat", {}).id;

@@ -2,17 +2,15 @@
 
 #include <csignal>
 #include <fstream>
-#include <stdexcept>
-#include <thread>
-
 #include <spawn.h>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include <boost/json.hpp>
-
 #include <gtest/gtest.h>
 
 namespace llmm::test {
@@ -37,10 +35,12 @@ FakeEngine::FakeEngine(const std::string& script) : socket_path_(directory_ / "e
     const std::string program = directory_ / "engine";
     fs::create_symlink(fs::path(LLMM_SOURCE_DIR) / "tests/fakes/engine", program);
     const std::string log = directory_ / "log";
-    std::ofstream(program + ".json") << "{\"requests\":\"" << log << "\"" << (script.empty() ? "" : ",") << script << "}";
+    std::ofstream(program + ".json") << "{\"requests\":\"" << log << "\"" << (script.empty() ? "" : ",") << script
+                                     << "}";
     std::string arguments[] = {program, "--host", socket_path_, "--alias", "tiny", "--ctx-size", "1048576"};
     std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
+    for (std::string& argument : arguments)
+        argv.push_back(argument.data());
     argv.push_back(nullptr);
     if (::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, argv.data(), environ) != 0) {
         throw std::runtime_error("tests/fakes/engine can't be started");
@@ -57,7 +57,9 @@ FakeEngine::~FakeEngine() {
     ::waitpid(pid_, nullptr, 0);
 }
 
-std::shared_ptr<Upstream> FakeEngine::upstream() const { return std::make_shared<Upstream>(UnixEndpoint{socket_path_}); }
+std::shared_ptr<Upstream> FakeEngine::upstream() const {
+    return std::make_shared<Upstream>(UnixEndpoint{socket_path_});
+}
 
 std::vector<FakeEngine::LogEntry> FakeEngine::log() const {
     std::vector<LogEntry> entries;
@@ -67,9 +69,10 @@ std::vector<FakeEngine::LogEntry> FakeEngine::log() const {
         const auto& object = value.as_object();
         const std::chrono::duration<double> time(object.at("time").to_number<double>());
         const auto* body = object.if_contains("body");
-        entries.push_back({std::string(object.at("event").as_string()),
-                           std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::nanoseconds>(time)),
-                           body ? std::string(body->as_string()) : std::string()});
+        entries.push_back(
+            {std::string(object.at("event").as_string()),
+             std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::nanoseconds>(time)),
+             body ? std::string(body->as_string()) : std::string()});
     }
     return entries;
 }

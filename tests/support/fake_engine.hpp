@@ -1,14 +1,13 @@
 #pragma once
+#include "base/net/upstream.hpp"
+#include "support/temporary_directory.hpp"
+
 #include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
-
 #include <sys/types.h>
-
-#include "base/net/upstream.hpp"
-#include "support/temporary_directory.hpp"
+#include <vector>
 
 namespace llmm::test {
 

@@ -20,9 +20,7 @@ class GgufWriter {
         std::memcpy(text.data(), &value, sizeof(T));
         return text;
     }
-    static std::string text(std::string_view value) {
-        return bytes<std::uint64_t>(value.size()) + std::string(value);
-    }
+    static std::string text(std::string_view value) { return bytes<std::uint64_t>(value.size()) + std::string(value); }
 
     GgufWriter& pair(std::string_view key, std::uint32_t type, std::string_view value) {
         pairs_ += text(key) + bytes(type) + std::string(value);
@@ -31,8 +29,7 @@ class GgufWriter {
     }
     GgufWriter& u32(std::string_view key, std::uint32_t value) { return pair(key, 4, bytes(value)); }
     GgufWriter& string(std::string_view key, std::string_view value) { return pair(key, 8, text(value)); }
-    GgufWriter& array(std::string_view key, std::uint32_t type, std::uint64_t count,
-                      std::string_view elements) {
+    GgufWriter& array(std::string_view key, std::uint32_t type, std::uint64_t count, std::string_view elements) {
         return pair(key, 9, bytes(type) + bytes(count) + std::string(elements));
     }
     GgufWriter& tensor(std::string_view name, std::vector<std::uint64_t> shape, std::uint32_t type,

@@ -1,4 +1,8 @@
 #pragma once
+#include "base/net/http_client.hpp"
+#include "support/raw_server.hpp"
+#include "support/run_task.hpp"
+
 #include <atomic>
 #include <mutex>
 #include <string>
@@ -6,10 +10,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
-
-#include "base/net/http_client.hpp"
-#include "support/raw_server.hpp"
-#include "support/run_task.hpp"
 
 namespace llmm::test {
 

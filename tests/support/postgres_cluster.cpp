@@ -70,8 +70,7 @@ fs::path find_programs() {
         }
     }
     if (newest.empty()) {
-        throw std::runtime_error(
-            "PostgreSQL's server programs are not installed: run scripts/setup --for test");
+        throw std::runtime_error("PostgreSQL's server programs are not installed: run scripts/setup --for test");
     }
     return newest;
 }
@@ -125,8 +124,7 @@ PostgresCluster::PostgresCluster() : password_(random_secret(16).reveal()), port
     posix_spawn_file_actions_adddup2(&actions, to_keeper[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, from_keeper[1], STDOUT_FILENO);
     const char* arguments[] = {"sh", "-c", kKeeper, "keeper", programs.c_str(), port.c_str(), nullptr};
-    const int error =
-        ::posix_spawn(&keeper_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ);
+    const int error = ::posix_spawn(&keeper_, "/bin/sh", &actions, nullptr, const_cast<char**>(arguments), environ);
     posix_spawn_file_actions_destroy(&actions);
     ::close(to_keeper[0]);
     ::close(from_keeper[1]);
@@ -150,8 +148,7 @@ void PostgresCluster::wait_until_ready() const {
     while (PQping(target.c_str()) != PQPING_OK) {
         if (std::chrono::steady_clock::now() > deadline) {
             throw std::runtime_error("the private PostgreSQL server did not start:\n" +
-                                     read_file(directory_ / "initdb.log") +
-                                     read_file(directory_ / "server.log"));
+                                     read_file(directory_ / "initdb.log") + read_file(directory_ / "server.log"));
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }

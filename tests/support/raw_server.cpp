@@ -1,14 +1,13 @@
 #include "support/raw_server.hpp"
 
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace llmm::test {
@@ -16,7 +15,9 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds(20);  // longer than any test waits
 
-[[noreturn]] void throw_errno(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void throw_errno(const char* what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
 
 // Of the head; 0 without the header.
 std::size_t content_length(const std::string& head) {
@@ -79,7 +80,9 @@ void RawConnection::reset_on_close() {
     ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-bool RawConnection::sleep(std::chrono::milliseconds time) { return !wait_for_close(time); }
+bool RawConnection::sleep(std::chrono::milliseconds time) {
+    return !wait_for_close(time);
+}
 
 RawServer::RawServer(Script script)
     : script_(std::move(script)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

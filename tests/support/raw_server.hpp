@@ -34,8 +34,9 @@ class RawConnection {
     std::string received_;
 };
 
-// A TCP server on 127.0.0.1 that says exactly the bytes its script says, right or wrong. It shares nothing with the code under
-// test. The script runs once for each connection, on a thread of its own; the connection closes when it returns.
+// A TCP server on 127.0.0.1 that says exactly the bytes its script says, right or wrong. It shares nothing with the
+// code under test. The script runs once for each connection, on a thread of its own; the connection closes when it
+// returns.
 class RawServer {
   public:
     using Script = std::function<void(RawConnection&)>;

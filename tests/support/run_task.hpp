@@ -24,8 +24,7 @@ Task<std::optional<T>> boxed(Task<T> task) {
 // Runs the coroutine on the loop and gives what it returns or throws. After the deadline it is cancelled and
 // the test fails with std::runtime_error.
 template <class T>
-T run_task(asio::io_context& loop, Task<T> task,
-           std::chrono::milliseconds deadline = std::chrono::seconds(20)) {
+T run_task(asio::io_context& loop, Task<T> task, std::chrono::milliseconds deadline = std::chrono::seconds(20)) {
     using Value = std::conditional_t<std::is_void_v<T>, std::nullptr_t, T>;
     std::optional<Value> value;
     std::exception_ptr error;
@@ -39,13 +38,13 @@ T run_task(asio::io_context& loop, Task<T> task,
                            ended = true;
                        }));
     } else {
-        asio::co_spawn(loop, boxed(std::move(task)),
-                       asio::bind_cancellation_slot(cancellation.slot(),
-                                                    [&](std::exception_ptr e, std::optional<T> result) {
-                                                        error = e;
-                                                        value = std::move(result);
-                                                        ended = true;
-                                                    }));
+        asio::co_spawn(
+            loop, boxed(std::move(task)),
+            asio::bind_cancellation_slot(cancellation.slot(), [&](std::exception_ptr e, std::optional<T> result) {
+                error = e;
+                value = std::move(result);
+                ended = true;
+            }));
     }
     const auto run_until_ended = [&](std::chrono::milliseconds limit) {
         loop.restart();

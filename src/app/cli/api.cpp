@@ -42,8 +42,7 @@ json::object remove(Api& api, const std::vector<std::string>& segments) {
     return as_object(api.send({.method = "DELETE", .path = api_path(segments), .waits_long = true}));
 }
 
-std::vector<json::object> list(Api& api, const std::vector<std::string>& segments, Query query,
-                               std::size_t most) {
+std::vector<json::object> list(Api& api, const std::vector<std::string>& segments, Query query, std::size_t most) {
     std::vector<json::object> items;
     const auto has_enough = [&] { return most > 0 && items.size() >= most; };
     query.emplace_back("limit", std::to_string(most == 0 ? kLargestPage : std::min(most, kLargestPage)));

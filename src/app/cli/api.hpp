@@ -30,8 +30,7 @@ class Api {
     // The whole answer whatever its status, of paths that have no envelope.
     virtual json::value read(const std::string& path) = 0;
     // Until the stream ends, on_event answers false, or Ctrl-C.
-    virtual void stream(const ApiRequest& request,
-                        const std::function<bool(const ServerEvent&)>& on_event) = 0;
+    virtual void stream(const ApiRequest& request, const std::function<bool(const ServerEvent&)>& on_event) = 0;
     virtual const std::string& url() const = 0;
 };
 
@@ -39,10 +38,7 @@ class Api {
 class ApiError : public std::exception {
   public:
     ApiError(int status, std::string code, std::string message, json::object details)
-        : status_(status),
-          code_(std::move(code)),
-          message_(std::move(message)),
-          details_(std::move(details)) {}
+        : status_(status), code_(std::move(code)), message_(std::move(message)), details_(std::move(details)) {}
 
     int status() const { return status_; }
     const std::string& code() const { return code_; }
@@ -74,8 +70,7 @@ using Query = std::vector<std::pair<std::string_view, std::string>>;
 // "/api/v1" + path, each segment encoded, with the parameters that have a value.
 std::string api_path(const std::vector<std::string>& segments, const Query& query = {});
 json::object get(Api& api, const std::vector<std::string>& segments, const Query& query = {});
-json::object post(Api& api, const std::vector<std::string>& segments,
-                  std::optional<json::object> body = std::nullopt);
+json::object post(Api& api, const std::vector<std::string>& segments, std::optional<json::object> body = std::nullopt);
 json::object remove(Api& api, const std::vector<std::string>& segments);
 // The items of every page, at most `most` of them when it is not 0.
 std::vector<json::object> list(Api& api, const std::vector<std::string>& segments, Query query = {},

@@ -89,8 +89,7 @@ void ApiClient::perform(const ApiRequest& request, Transfer& transfer) {
 
     HeaderList headers;
     add_header(headers, texts_.language() == Language::zh ? "Accept-Language: zh" : "Accept-Language: en");
-    add_header(headers, transfer.on_event ? "Accept: text/event-stream, application/json"
-                                          : "Accept: application/json");
+    add_header(headers, transfer.on_event ? "Accept: text/event-stream, application/json" : "Accept: application/json");
     add_header(headers, "Expect:");
     if (!connection_.key.empty()) add_header(headers, "Authorization: Bearer " + connection_.key.reveal());
     const std::string body = request.body ? json::serialize(*request.body) : std::string();
@@ -107,8 +106,7 @@ void ApiClient::perform(const ApiRequest& request, Transfer& transfer) {
     }
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-    if (!request.waits_long && !transfer.on_event)
-        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, kAnswerTimeoutMs);
+    if (!request.waits_long && !transfer.on_event) curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, kAnswerTimeoutMs);
     if (connection_.is_loopback) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     if (!connection_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, connection_.ca_file.c_str());
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Transfer::write);
@@ -122,8 +120,7 @@ void ApiClient::perform(const ApiRequest& request, Transfer& transfer) {
     if (interrupt_requested()) throw Interrupted();
     if (result == CURLE_OK || transfer.stopped) return;
     const std::string reason = curl_easy_strerror(result);
-    throw Unreachable(connection_.url,
-                      transfer.status == 0 ? reason : texts_(phrases::broken_answer, reason));
+    throw Unreachable(connection_.url, transfer.status == 0 ? reason : texts_(phrases::broken_answer, reason));
 }
 
 json::value ApiClient::parse(const std::string& body, long status) const {
@@ -166,8 +163,7 @@ void ApiClient::stream(const ApiRequest& request, const std::function<bool(const
     transfer.on_event = &on_event;
     perform(request, transfer);
     if (transfer.status < 200 || transfer.status > 299) refuse(transfer.body, transfer.status);
-    if (!transfer.is_stream())
-        throw Unreachable(connection_.url, texts_(phrases::foreign_answer, transfer.status));
+    if (!transfer.is_stream()) throw Unreachable(connection_.url, texts_(phrases::foreign_answer, transfer.status));
 }
 
 }  // namespace llmm::app::cli

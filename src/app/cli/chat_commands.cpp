@@ -25,11 +25,9 @@ json::object find_or_deploy(Session& session, const std::string& asked) {
         if (text_of(deployment, "name") == asked || text_of(deployment, "id") == asked) return deployment;
     }
     auto model = find_model(session, asked);
-    const bool is_here =
-        model && (text_of(*model, "status") == "ready" || text_of(*model, "source") == "external");
+    const bool is_here = model && (text_of(*model, "status") == "ready" || text_of(*model, "source") == "external");
     if (!is_here) {
-        if (!model && !looks_like_ref(asked))
-            throw CommandFailed(session.text(phrases::no_such_target, asked));
+        if (!model && !looks_like_ref(asked)) throw CommandFailed(session.text(phrases::no_such_target, asked));
         model = pull_model(session, model ? text_of(*model, "ref") : asked);
     }
     const std::string id = text_of(*model, "id");
@@ -40,8 +38,7 @@ json::object find_or_deploy(Session& session, const std::string& asked) {
 // A conversation on the service.
 class Conversation {
   public:
-    Conversation(Session& session, const json::object& deployment, const RunOptions& options,
-                 const std::string& name)
+    Conversation(Session& session, const json::object& deployment, const RunOptions& options, const std::string& name)
         : session_(session) {
         json::object config;
         // The demo models know their answers by heart: chance would only garble them.
@@ -55,10 +52,8 @@ class Conversation {
     }
 
     json::value ask(const std::string& content) {
-        return session_.api.send({.method = "POST",
-                                  .path = messages(),
-                                  .body = json::object{{"content", content}},
-                                  .waits_long = true});
+        return session_.api.send(
+            {.method = "POST", .path = messages(), .body = json::object{{"content", content}}, .waits_long = true});
     }
 
     // Writes the reply as it comes. Ctrl-C stops it and throws Interrupted.
@@ -75,15 +70,13 @@ class Conversation {
                 reply_id = text_of(object_of(data, "message"), "id");
             } else if (event.name == "message.delta") {
                 const std::string text = text_of(data, "content");
-                session_.terminal.out << (session_.terminal.out_is_tty ? printable(text, true) : text)
-                                      << std::flush;
+                session_.terminal.out << (session_.terminal.out_is_tty ? printable(text, true) : text) << std::flush;
                 if (!text.empty()) last = text.back();
             } else if (event.name == "message.end") {
                 has_ended = true;
                 finish = text_of(data, "finish_reason");
             } else if (event.name == "error") {
-                throw ApiError(200, text_of(data, "error"), text_of(data, "message"),
-                               object_of(data, "details"));
+                throw ApiError(200, text_of(data, "error"), text_of(data, "message"), object_of(data, "details"));
             }
             return !has_ended;
         };
@@ -195,8 +188,7 @@ int run(Session& session, const RunOptions& options) {
 
     json::object deployment = find_or_deploy(session, options.model);
     deployment = wait_until_running(session, ensure_started(session, std::move(deployment)));
-    return prompt ? answer_once(session, deployment, options, *prompt)
-                  : converse(session, deployment, options);
+    return prompt ? answer_once(session, deployment, options, *prompt) : converse(session, deployment, options);
 }
 
 }  // namespace llmm::app::cli

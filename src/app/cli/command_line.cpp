@@ -37,8 +37,7 @@ class CommandLine {
         app_.add_option("--url", url_, text_(phrases::url_option));
         app_.add_option("--api-key", key_, text_(phrases::key_option));
         app_.add_flag("--json", terminal_.json, text_(phrases::json_option));
-        app_.add_option("--lang", language_, text_(phrases::language_option))
-            ->check(CLI::IsMember({"zh", "en"}));
+        app_.add_option("--lang", language_, text_(phrases::language_option))->check(CLI::IsMember({"zh", "en"}));
         app_.add_flag("--version", version_, text_(phrases::version_option));
         add_hub_commands();
         add_model_commands();
@@ -96,16 +95,15 @@ class CommandLine {
     // A command that speaks to the service.
     CLI::App* add(const std::string& name, const Phrase& help, std::function<Command> action) {
         return add_local(name, help, [this, action = std::move(action)] {
-            const auto api =
-                surroundings_.connect(find_service(url_, key_, surroundings_.environment, text_), text_);
+            const auto api = surroundings_.connect(find_service(url_, key_, surroundings_.environment, text_), text_);
             Session session{*api, terminal_};
             return action(session);
         });
     }
 
     void add_hub_commands() {
-        auto* command = add("search", phrases::search_command,
-                            [this](Session& session) { return search(session, search_); });
+        auto* command =
+            add("search", phrases::search_command, [this](Session& session) { return search(session, search_); });
         command->add_option("query", search_.query, text_(phrases::query_argument))->required();
         command->add_option("--source", search_.source, text_(phrases::source_option))
             ->check(CLI::IsMember({"huggingface", "demo"}));
@@ -113,15 +111,12 @@ class CommandLine {
             ->check(CLI::IsMember({"gguf", "safetensors"}));
         command->add_option("--sort", search_.sort, text_(phrases::sort_option))
             ->check(CLI::IsMember({"downloads", "likes", "updated", "trending"}));
-        command->add_option("--limit", search_.limit, text_(phrases::limit_option))
-            ->check(CLI::Range(1, 200));
+        command->add_option("--limit", search_.limit, text_(phrases::limit_option))->check(CLI::Range(1, 200));
 
-        command =
-            add("show", phrases::show_command, [this](Session& session) { return show(session, name_); });
+        command = add("show", phrases::show_command, [this](Session& session) { return show(session, name_); });
         command->add_option("model", name_, text_(phrases::model_argument))->required();
 
-        command =
-            add("pull", phrases::pull_command, [this](Session& session) { return pull(session, pull_); });
+        command = add("pull", phrases::pull_command, [this](Session& session) { return pull(session, pull_); });
         command->add_option("ref", pull_.ref, text_(phrases::ref_argument))->required();
         command->add_flag("-d,--detach", pull_.detach, text_(phrases::detach_option));
     }
@@ -129,21 +124,19 @@ class CommandLine {
     void add_model_commands() {
         add("list", phrases::list_command, list_models);
         add("downloads", phrases::downloads_command, list_downloads);
-        auto* command = add("rm", phrases::rm_command,
-                            [this](Session& session) { return cli::remove(session, remove_); });
+        auto* command =
+            add("rm", phrases::rm_command, [this](Session& session) { return cli::remove(session, remove_); });
         command->add_option("model", remove_.model, text_(phrases::model_argument));
         command->add_option("--deployment", remove_.deployment, text_(phrases::rm_deployment_option));
     }
 
     void add_deployment_commands() {
-        auto* command = add("deploy", phrases::deploy_command,
-                            [this](Session& session) { return deploy(session, deploy_); });
+        auto* command =
+            add("deploy", phrases::deploy_command, [this](Session& session) { return deploy(session, deploy_); });
         command->add_option("model", deploy_.model, text_(phrases::model_argument))->required();
         command->add_option("--name", deploy_.name, text_(phrases::name_option));
-        command->add_option("--port", deploy_.port, text_(phrases::port_option))
-            ->check(CLI::Range(1024, 65535));
-        command->add_option("--context", deploy_.context, text_(phrases::context_option))
-            ->check(CLI::PositiveNumber);
+        command->add_option("--port", deploy_.port, text_(phrases::port_option))->check(CLI::Range(1024, 65535));
+        command->add_option("--context", deploy_.context, text_(phrases::context_option))->check(CLI::PositiveNumber);
         command->add_option("--parallel", deploy_.parallel, text_(phrases::parallel_option))
             ->check(CLI::PositiveNumber);
         command->add_option("--gpu-layers", deploy_.gpu_layers, text_(phrases::gpu_layers_option))
@@ -156,19 +149,16 @@ class CommandLine {
                       [this](Session& session) { return start(session, name_, deploy_.wait); });
         command->add_option("name", name_, text_(phrases::deployment_argument))->required();
         command->add_flag("--wait", deploy_.wait, text_(phrases::wait_option));
-        command =
-            add("stop", phrases::stop_command, [this](Session& session) { return stop(session, name_); });
+        command = add("stop", phrases::stop_command, [this](Session& session) { return stop(session, name_); });
         command->add_option("name", name_, text_(phrases::deployment_argument))->required();
-        command =
-            add("logs", phrases::logs_command, [this](Session& session) { return logs(session, logs_); });
+        command = add("logs", phrases::logs_command, [this](Session& session) { return logs(session, logs_); });
         command->add_option("name", logs_.deployment, text_(phrases::deployment_argument))->required();
         command->add_flag("-f,--follow", logs_.follow, text_(phrases::follow_option));
         command->add_option("--tail", logs_.tail, text_(phrases::tail_option))->check(CLI::Range(0, 10000));
     }
 
     void add_run() {
-        auto* command =
-            add("run", phrases::run_command, [this](Session& session) { return run(session, run_); });
+        auto* command = add("run", phrases::run_command, [this](Session& session) { return run(session, run_); });
         command->add_option("model", run_.model, text_(phrases::run_model_argument))->required();
         command->add_option("prompt", run_.prompt, text_(phrases::prompt_argument));
         command->add_option("--temperature", run_.temperature, text_(phrases::temperature_option))
@@ -180,15 +170,14 @@ class CommandLine {
 
     void add_service_commands() {
         const auto config = [this] { return load_config(surroundings_.environment, overrides_); };
+        add_repeated(add_local("serve", phrases::serve_command, [=, this] { return surroundings_.serve(config()); }),
+                     overrides_, phrases::config_set_option);
         add_repeated(
-            add_local("serve", phrases::serve_command, [=, this] { return surroundings_.serve(config()); }),
+            add_local("migrate", phrases::migrate_command, [=, this] { return surroundings_.migrate(config()); }),
             overrides_, phrases::config_set_option);
-        add_repeated(add_local("migrate", phrases::migrate_command,
-                               [=, this] { return surroundings_.migrate(config()); }),
-                     overrides_, phrases::config_set_option);
-        add_repeated(add_local("config", phrases::config_command,
-                               [=, this] { return show_config(terminal_, config()); }),
-                     overrides_, phrases::config_set_option);
+        add_repeated(
+            add_local("config", phrases::config_command, [=, this] { return show_config(terminal_, config()); }),
+            overrides_, phrases::config_set_option);
         add("tasks", phrases::tasks_command, list_tasks);
         add("status", phrases::status_command, status);
         add_local("version", phrases::version_command, [this] { return print_version(); });

@@ -26,9 +26,7 @@ class RecordedApi final : public Api {
         return answer_();
     }
     json::value read(const std::string&) override { return answer_(); }
-    void stream(const ApiRequest& request, const std::function<bool(const ServerEvent&)>&) override {
-        send(request);
-    }
+    void stream(const ApiRequest& request, const std::function<bool(const ServerEvent&)>&) override { send(request); }
     const std::string& url() const override { return url_; }
 
   private:
@@ -78,8 +76,8 @@ TEST_F(CommandLineTest, global_options_may_follow_the_command) {
 }
 
 TEST_F(CommandLineTest, deploy_sends_what_was_asked_for) {
-    EXPECT_EQ(call({"deploy", "--set", "threads=4", "--set", "embeddings=true", "hf.co/a/b", "--name", "b",
-                    "--port", "9000"}),
+    EXPECT_EQ(call({"deploy", "--set", "threads=4", "--set", "embeddings=true", "hf.co/a/b", "--name", "b", "--port",
+                    "9000"}),
               0);
     EXPECT_THAT(asked_, ElementsAre("GET /api/v1/deployments?limit=200",
                                     R"(POST /api/v1/deployments {"ref":"hf.co/a/b","name":"b","port":9000,)"
@@ -88,10 +86,10 @@ TEST_F(CommandLineTest, deploy_sends_what_was_asked_for) {
 
 TEST_F(CommandLineTest, deploy_with_other_settings_is_refused) {
     answer_ = [] {
-        return json::object{{"items", json::array{json::object{{"id", "p"},
-                                                               {"name", "x"},
-                                                               {"model_ref", "demo:x@1"},
-                                                               {"config", json::object{{"parallel", 2}}}}}}};
+        return json::object{
+            {"items",
+             json::array{json::object{
+                 {"id", "p"}, {"name", "x"}, {"model_ref", "demo:x@1"}, {"config", json::object{{"parallel", 2}}}}}}};
     };
     EXPECT_EQ(call({"deploy", "demo:x", "--parallel", "4"}), 1);
     EXPECT_THAT(err_.str(), HasSubstr("rm --deployment x"));

@@ -39,15 +39,13 @@ std::string url_of_listen_address(const std::string& listen, bool is_tls) {
     std::string host = listen.substr(0, colon);
     if (host == "0.0.0.0" || host == "*" || host.empty()) host = "127.0.0.1";
     if (host == "[::]") host = "[::1]";
-    return (is_tls ? "https://" : "http://") + host +
-           (colon == std::string::npos ? "" : listen.substr(colon));
+    return (is_tls ? "https://" : "http://") + host + (colon == std::string::npos ? "" : listen.substr(colon));
 }
 
 Connection find_service(const std::string& url, const std::string& key, const Environment& environment,
                         const Texts& texts) {
     Connection connection;
-    std::optional<Config>
-        config;  // read only when needed: a mistake in it is no reason to refuse --url with --api-key
+    std::optional<Config> config;  // read only when needed: a mistake in it is no reason to refuse --url with --api-key
     const auto local = [&]() -> const Config& {
         if (!config) config = load_config(environment, {});
         return *config;
@@ -65,8 +63,8 @@ Connection find_service(const std::string& url, const std::string& key, const En
         connection.url.pop_back();
     connection.is_loopback = is_loopback(parsed->host());
 
-    connection.key = SecretString(
-        key.empty() ? first_value({"LLM_MANAGER_API_KEY", "LLM_MANAGER_ADMIN_KEY"}, environment) : key);
+    connection.key =
+        SecretString(key.empty() ? first_value({"LLM_MANAGER_API_KEY", "LLM_MANAGER_ADMIN_KEY"}, environment) : key);
     if (connection.key.empty() && connection.is_loopback) connection.key = key_on_disk(local());
     if (connection.key.reveal().find_first_of("\r\n") != std::string::npos) connection.key = {};
     return connection;

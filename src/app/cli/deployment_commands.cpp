@@ -59,8 +59,8 @@ std::optional<json::object> find_existing(Session& session, const DeployOptions&
     return best;
 }
 
-void refuse_other_settings(const json::object& existing, const DeployOptions& options,
-                           const json::object& config, const Texts& text) {
+void refuse_other_settings(const json::object& existing, const DeployOptions& options, const json::object& config,
+                           const Texts& text) {
     const json::object present = object_of(existing, "config");
     bool is_same = !options.port || count_of(existing, "port") == *options.port;
     for (const auto& [key, value] : config) {
@@ -129,8 +129,7 @@ json::object wait_until_running(Session& session, json::object deployment) {
         if (terminal.err_is_live) {
             const auto seconds =
                 std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
-            terminal.err << redraw(drawn,
-                                   {session.text(phrases::starting, name, format_duration(seconds.count()))})
+            terminal.err << redraw(drawn, {session.text(phrases::starting, name, format_duration(seconds.count()))})
                          << std::flush;
             drawn = 1;
         }
@@ -142,10 +141,9 @@ json::object wait_until_running(Session& session, json::object deployment) {
     if (status == "running") return deployment;
     if (status == "stopped") throw CommandFailed(session.text(phrases::is_stopped, name));
     const std::string reason = text_of(deployment, "last_error");
-    throw CommandFailed(
-        session.text(phrases::start_failed, name,
-                     reason.empty() ? session.text(phrases::unknown_reason) : printable(reason)) +
-        "\n" + session.text(phrases::see_logs, name));
+    throw CommandFailed(session.text(phrases::start_failed, name,
+                                     reason.empty() ? session.text(phrases::unknown_reason) : printable(reason)) +
+                        "\n" + session.text(phrases::see_logs, name));
 }
 
 int deploy(Session& session, const DeployOptions& options) {
@@ -189,8 +187,7 @@ int list_deployed(Session& session) {
         const auto measured = count_of(memory, "measured_bytes");
         table.add({text_of(deployment, "name"), text_of(deployment, "status"), endpoint_of(deployment),
                    measured ? format_bytes(*measured) : "", uptime_of(deployment, session.terminal),
-                   std::to_string(count_of(deployment, "restarts").value_or(0)),
-                   text_of(deployment, "model_ref")});
+                   std::to_string(count_of(deployment, "restarts").value_or(0)), text_of(deployment, "model_ref")});
     }
     session.terminal.out << table.str(session.terminal.table_width());
     for (const json::object& deployment : deployments) {
@@ -223,17 +220,16 @@ int logs(Session& session, const LogOptions& options) {
     };
     const std::string tail = std::to_string(options.tail);
     if (options.follow) {
-        session.api.stream({.path = api_path({"deployments", options.deployment, "logs"},
-                                             {{"tail", tail}, {"follow", "true"}})},
-                           [&](const ServerEvent& event) {
-                               if (event.name == "log") write(parse_json(event.data).as_object());
-                               terminal.out << std::flush;
-                               return true;
-                           });
+        session.api.stream(
+            {.path = api_path({"deployments", options.deployment, "logs"}, {{"tail", tail}, {"follow", "true"}})},
+            [&](const ServerEvent& event) {
+                if (event.name == "log") write(parse_json(event.data).as_object());
+                terminal.out << std::flush;
+                return true;
+            });
         return 0;
     }
-    const json::object answer =
-        get(session.api, {"deployments", options.deployment, "logs"}, {{"tail", tail}});
+    const json::object answer = get(session.api, {"deployments", options.deployment, "logs"}, {{"tail", tail}});
     if (terminal.json) {
         terminal.print(answer);
         return 0;

@@ -80,8 +80,7 @@ int report_failure(std::exception_ptr failure, const Terminal& terminal) {
         report(error, terminal);
         return kFailed;
     } catch (const Unreachable& error) {
-        terminal.err << "llm-manager: " << terminal.text(phrases::unreachable, error.url(), error.reason())
-                     << "\n"
+        terminal.err << "llm-manager: " << terminal.text(phrases::unreachable, error.url(), error.reason()) << "\n"
                      << terminal.text(phrases::start_service) << "\n";
         return kUnreachable;
     } catch (const ConfigError& error) {

@@ -87,12 +87,10 @@ std::string format_duration(std::int64_t seconds) {
     return fmt::format("{}d {}h", seconds / 86'400, seconds / 3600 % 24);
 }
 
-std::optional<std::int64_t> seconds_since(std::string_view rfc3339,
-                                          std::chrono::system_clock::time_point now) {
+std::optional<std::int64_t> seconds_since(std::string_view rfc3339, std::chrono::system_clock::time_point now) {
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
     const std::string text(rfc3339);
-    if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) !=
-        6) {
+    if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) != 6) {
         return std::nullopt;
     }
     using namespace std::chrono;

@@ -12,8 +12,7 @@ std::string format_speed(double bytes_per_second);  // "52.4 MB/s"
 std::string format_duration(std::int64_t seconds);  // "8s", "3m 20s", "2h 5m", "4d 1h"
 std::string format_count(std::int64_t count);       // "186k", "1.2M"
 // Seconds since a time such as 2026-01-31T12:00:00.000Z; nullopt for another form, never below 0.
-std::optional<std::int64_t> seconds_since(std::string_view rfc3339,
-                                          std::chrono::system_clock::time_point now);
+std::optional<std::int64_t> seconds_since(std::string_view rfc3339, std::chrono::system_clock::time_point now);
 
 // Columns on a terminal: East Asian wide characters take two, combining ones none (the common ranges).
 std::size_t display_width(std::string_view utf8);

@@ -21,8 +21,7 @@ void write_fact(Session& session, const Phrase& label, const std::string& value)
 }
 
 void show_local(Session& session, const json::object& model) {
-    session.terminal.say(printable(text_of(model, "name")) + "  (" + printable(text_of(model, "status")) +
-                         ")");
+    session.terminal.say(printable(text_of(model, "name")) + "  (" + printable(text_of(model, "status")) + ")");
     write_fact(session, phrases::column_id, text_of(model, "id"));
     write_fact(session, phrases::column_ref, text_of(model, "ref"));
     write_fact(session, phrases::label_description, text_of(model, "description"));
@@ -63,8 +62,8 @@ void show_remote(Session& session, const json::object& info) {
         const std::string reason = text_of(*variant, "fits_reason");
         if (!reason.empty()) verdict += (verdict.empty() ? "" : ": ") + reason;
         table.add({name == text_of(info, "default_variant") ? text(phrases::default_mark, name) : name,
-                   text_of(*variant, "format"), size_of(*variant),
-                   std::to_string(array_of(*variant, "files").size()), verdict});
+                   text_of(*variant, "format"), size_of(*variant), std::to_string(array_of(*variant, "files").size()),
+                   verdict});
     }
     session.terminal.out << "\n" << table.str(session.terminal.table_width());
 }
@@ -110,8 +109,7 @@ int search(Session& session, const SearchOptions& options) {
         };
         std::string formats;
         for (const json::value& format : array_of(model, "formats")) {
-            if (format.is_string())
-                formats += (formats.empty() ? "" : ",") + std::string(format.get_string());
+            if (format.is_string()) formats += (formats.empty() ? "" : ",") + std::string(format.get_string());
         }
         const std::string gate = flag_of(model, "gated").value_or(false) ? " *" : "";
         table.add({text_of(model, "ref"), count("downloads"), count("likes"),
@@ -146,8 +144,8 @@ int pull(Session& session, const PullOptions& options) {
     } else if (options.detach) {
         terminal.say(session.text(phrases::download_started, options.ref));
     } else {
-        const std::string size = format_bytes(
-            count_of(answer, "total_size").value_or(count_of(answer, "download_size").value_or(0)));
+        const std::string size =
+            format_bytes(count_of(answer, "total_size").value_or(count_of(answer, "download_size").value_or(0)));
         terminal.say(session.text(phrases::pulled, printable(text_of(answer, "ref")), size));
     }
     return 0;

@@ -8,9 +8,8 @@ namespace {
 constexpr std::string_view kCanonical = "huggingface:org/name@0123abc:Q4_K_M";
 
 TEST(RefMatches, takes_the_usual_spellings) {
-    for (const auto* asked :
-         {"huggingface:org/name@0123abc:Q4_K_M", "hf.co/org/name:q4_k_m", "hf:org/name", "org/name",
-          "https://huggingface.co/org/name", "huggingface:org/name@0123", "org/name:Q4_K_M"}) {
+    for (const auto* asked : {"huggingface:org/name@0123abc:Q4_K_M", "hf.co/org/name:q4_k_m", "hf:org/name", "org/name",
+                              "https://huggingface.co/org/name", "huggingface:org/name@0123", "org/name:Q4_K_M"}) {
         EXPECT_TRUE(ref_matches(asked, kCanonical)) << asked;
     }
     EXPECT_TRUE(ref_matches("demo:tiny-chat", "demo:tiny-chat@b90a:Q8_0"));

@@ -62,8 +62,8 @@ int list_downloads(Session& session) {
         const auto eta = is_active ? count_of(download, "eta_seconds") : std::nullopt;
         table.add({text_of(download, "ref"), phase_text(download, text),
                    fmt::format("{:.0f}%", number_of(download, "progress").value_or(0) * 100),
-                   size ? format_bytes(*size) : "", speed ? format_speed(*speed) : "",
-                   eta ? format_duration(*eta) : "", text_of(download, "error_code")});
+                   size ? format_bytes(*size) : "", speed ? format_speed(*speed) : "", eta ? format_duration(*eta) : "",
+                   text_of(download, "error_code")});
     }
     session.terminal.out << table.str(session.terminal.table_width());
     return 0;

@@ -17,9 +17,8 @@ inline constexpr Phrase help_option{"Show this help", "显示本帮助"};
 inline constexpr Phrase version_option{"Show the version", "显示版本"};
 inline constexpr Phrase url_option{"Where the service is (LLM_MANAGER_URL; else as configured here)",
                                    "服务地址（LLM_MANAGER_URL；否则取本机配置）"};
-inline constexpr Phrase key_option{
-    "Key for the service (LLM_MANAGER_API_KEY; else the admin key of this machine)",
-    "访问密钥（LLM_MANAGER_API_KEY；否则用本机的管理密钥）"};
+inline constexpr Phrase key_option{"Key for the service (LLM_MANAGER_API_KEY; else the admin key of this machine)",
+                                   "访问密钥（LLM_MANAGER_API_KEY；否则用本机的管理密钥）"};
 inline constexpr Phrase json_option{"Print the data as one JSON document", "以一个 JSON 文档输出数据"};
 inline constexpr Phrase language_option{"Language: zh or en (else from the locale)",
                                         "语言：zh 或 en（默认取自系统区域设置）"};
@@ -32,8 +31,7 @@ inline constexpr Phrase config_set_option{"Set an option: section.key=value; may
 inline constexpr Phrase search_command{"Search a hub for models", "在模型库中搜索模型"};
 inline constexpr Phrase query_argument{"What to look for", "搜索内容"};
 inline constexpr Phrase source_option{"Which hub: huggingface or demo", "模型库：huggingface 或 demo"};
-inline constexpr Phrase format_option{"Only this format: gguf or safetensors",
-                                      "只看此格式：gguf 或 safetensors"};
+inline constexpr Phrase format_option{"Only this format: gguf or safetensors", "只看此格式：gguf 或 safetensors"};
 inline constexpr Phrase sort_option{"Order: downloads, likes, updated or trending",
                                     "排序：downloads、likes、updated 或 trending"};
 inline constexpr Phrase limit_option{"Most lines to show (1-200)", "最多显示的行数（1-200）"};
@@ -50,8 +48,7 @@ inline constexpr Phrase detach_option{"Start the download and return", "开始�
 inline constexpr Phrase list_command{"List local models", "列出本地模型"};
 inline constexpr Phrase downloads_command{"List downloads", "列出下载"};
 inline constexpr Phrase rm_command{"Remove a local model, or a deployment", "删除本地模型或部署"};
-inline constexpr Phrase rm_deployment_option{"Remove this deployment instead of a model",
-                                             "删除此部署，而不是模型"};
+inline constexpr Phrase rm_deployment_option{"Remove this deployment instead of a model", "删除此部署，而不是模型"};
 inline constexpr Phrase deploy_command{"Deploy a local model", "部署本地模型"};
 inline constexpr Phrase name_option{"Name of the deployment", "部署名称"};
 inline constexpr Phrase port_option{"Port of the engine (1024-65535; else a free one)",
@@ -87,8 +84,7 @@ inline constexpr Phrase missing_command{"A command is missing.", "缺少命令�
 inline constexpr Phrase bad_pair{"--set {}: must be key=value", "--set {}：格式须为 key=value"};
 inline constexpr Phrase model_or_deployment{"Give a model or --deployment, not both.",
                                             "请指定模型或 --deployment 之一，不能同时指定。"};
-inline constexpr Phrase empty_prompt{"There is nothing to say: the prompt is empty.",
-                                     "没有内容可发送：提示为空。"};
+inline constexpr Phrase empty_prompt{"There is nothing to say: the prompt is empty.", "没有内容可发送：提示为空。"};
 inline constexpr Phrase json_needs_prompt{"--json needs a prompt.", "--json 需要给出提示内容。"};
 inline constexpr Phrase endless_json{"--json can't show a log without an end: leave out --follow.",
                                      "--json 不能用于持续输出的日志：请去掉 --follow。"};
@@ -98,8 +94,7 @@ inline constexpr Phrase bad_url{"{} is not an http or https URL.", "{} 不是 ht
 inline constexpr Phrase unreachable{"No service answers at {}: {}", "{} 没有服务响应：{}"};
 inline constexpr Phrase start_service{"Start it with `llm-manager serve`, or name another one with --url.",
                                       "用 `llm-manager serve` 启动服务，或用 --url 指定其他地址。"};
-inline constexpr Phrase foreign_answer{"something else answers there (status {})",
-                                       "该地址响应的不是本服务（状态 {}）"};
+inline constexpr Phrase foreign_answer{"something else answers there (status {})", "该地址响应的不是本服务（状态 {}）"};
 inline constexpr Phrase broken_answer{"the connection broke off ({})", "连接中断（{}）"};
 inline constexpr Phrase allowed_values{"allowed: {}", "允许：{}"};
 inline constexpr Phrase ready{"ready", "就绪"};
@@ -112,9 +107,8 @@ inline constexpr Phrase check_failed{"{} is not ok: {}", "{} 异常：{}"};
 
 // Searching and downloading
 inline constexpr Phrase nothing_found{"Nothing found.", "没有找到。"};
-inline constexpr Phrase search_next{
-    "`llm-manager show REF` lists the variants, `llm-manager pull REF` downloads.",
-    "`llm-manager show REF` 查看变体，`llm-manager pull REF` 下载。"};
+inline constexpr Phrase search_next{"`llm-manager show REF` lists the variants, `llm-manager pull REF` downloads.",
+                                    "`llm-manager show REF` 查看变体，`llm-manager pull REF` 下载。"};
 inline constexpr Phrase no_models{"No models here yet. Get one: llm-manager pull demo:tiny-chat",
                                   "还没有本地模型。可先下载一个：llm-manager pull demo:tiny-chat"};
 inline constexpr Phrase no_downloads{"No downloads.", "没有下载。"};
@@ -139,9 +133,8 @@ inline constexpr Phrase resuming{"Going on with the paused download of {}.", "�
 inline constexpr Phrase retrying{"Trying the download of {} again.", "重新尝试下载 {}。"};
 inline constexpr Phrase paused{"Paused. `llm-manager pull {}` goes on where it stopped.",
                                "已暂停。`llm-manager pull {}` 可从断点继续。"};
-inline constexpr Phrase paused_elsewhere{
-    "The download was paused. `llm-manager pull {}` goes on where it stopped.",
-    "下载被暂停。`llm-manager pull {}` 可从断点继续。"};
+inline constexpr Phrase paused_elsewhere{"The download was paused. `llm-manager pull {}` goes on where it stopped.",
+                                         "下载被暂停。`llm-manager pull {}` 可从断点继续。"};
 inline constexpr Phrase cancelled_elsewhere{"The download was cancelled.", "下载已被取消。"};
 inline constexpr Phrase pending{"waiting", "等待中"};
 inline constexpr Phrase resolving{"looking it up", "解析中"};
@@ -212,9 +205,8 @@ inline constexpr Phrase no{"no", "否"};
 inline constexpr Phrase default_mark{"{} (default)", "{}（默认）"};
 
 // What to do about an error of the service
-inline constexpr Phrase hint_gated{
-    "Accept its terms on the hub's page and start the service with HF_TOKEN set.",
-    "请在模型库页面接受其条款，并设置 HF_TOKEN 后启动服务。"};
+inline constexpr Phrase hint_gated{"Accept its terms on the hub's page and start the service with HF_TOKEN set.",
+                                   "请在模型库页面接受其条款，并设置 HF_TOKEN 后启动服务。"};
 inline constexpr Phrase hint_network{
     "Check the service's network, HTTPS_PROXY and HF_ENDPOINT, then repeat the command.",
     "请检查服务的网络、HTTPS_PROXY 和 HF_ENDPOINT，然后重试。"};
@@ -222,11 +214,9 @@ inline constexpr Phrase hint_later{"Try again in a while.", "请稍后再试。"
 inline constexpr Phrase hint_spelling{
     "Check the spelling; `llm-manager search` finds models, `llm-manager show REF` their variants.",
     "请检查拼写；`llm-manager search` 查找模型，`llm-manager show REF` 查看变体。"};
-inline constexpr Phrase hint_disk{
-    "Make room, for example with `llm-manager rm MODEL`, then repeat the command.",
-    "请腾出空间（如 `llm-manager rm MODEL`），然后重试。"};
-inline constexpr Phrase hint_again{"Repeat the command; what is good is kept.",
-                                   "请重复该命令；已校验的内容会保留。"};
+inline constexpr Phrase hint_disk{"Make room, for example with `llm-manager rm MODEL`, then repeat the command.",
+                                  "请腾出空间（如 `llm-manager rm MODEL`），然后重试。"};
+inline constexpr Phrase hint_again{"Repeat the command; what is good is kept.", "请重复该命令；已校验的内容会保留。"};
 inline constexpr Phrase hint_key{
     "Give the key with --api-key or LLM_MANAGER_API_KEY; it is in secrets/admin-key of the data directory.",
     "请用 --api-key 或 LLM_MANAGER_API_KEY 提供密钥；密钥在数据目录的 secrets/admin-key 中。"};
@@ -235,19 +225,16 @@ inline constexpr Phrase hint_in_use{
     "请先删除其部署：`llm-manager rm --deployment NAME`（`llm-manager ps` 可查看）。"};
 inline constexpr Phrase hint_name{"Choose another --name.", "请用 --name 另选名称。"};
 inline constexpr Phrase hint_port{"Choose another --port, or leave it out.", "请更换 --port，或省略它。"};
-inline constexpr Phrase hint_pull{"Download it first: llm-manager pull REF",
-                                  "请先下载：llm-manager pull REF"};
+inline constexpr Phrase hint_pull{"Download it first: llm-manager pull REF", "请先下载：llm-manager pull REF"};
 inline constexpr Phrase hint_engine{
     "Install llama-server, or name it in LLM_MANAGER_LLAMA_SERVER when starting the service.",
     "请安装 llama-server，或在启动服务时用 LLM_MANAGER_LLAMA_SERVER 指定。"};
 inline constexpr Phrase hint_logs{"`llm-manager logs NAME` shows what the engine said.",
                                   "`llm-manager logs NAME` 可查看引擎日志。"};
-inline constexpr Phrase hint_memory{
-    "Take a smaller variant or a smaller --context, or stop another deployment.",
-    "请选择更小的变体或更小的 --context，或停止其他部署。"};
+inline constexpr Phrase hint_memory{"Take a smaller variant or a smaller --context, or stop another deployment.",
+                                    "请选择更小的变体或更小的 --context，或停止其他部署。"};
 inline constexpr Phrase hint_context{"Say less, or deploy with a larger --context.",
                                      "请缩短内容，或用更大的 --context 部署。"};
-inline constexpr Phrase hint_deployments{"`llm-manager ps` lists the deployments.",
-                                         "`llm-manager ps` 可查看部署。"};
+inline constexpr Phrase hint_deployments{"`llm-manager ps` lists the deployments.", "`llm-manager ps` 可查看部署。"};
 
 }  // namespace llmm::app::cli::phrases

@@ -39,8 +39,7 @@ std::string size_text(const json::object& download) {
 std::string pace_text(const json::object& download, const Texts& text, std::string_view separator) {
     std::string pace;
     if (!is_moving(download)) return pace;
-    if (const auto speed = number_of(download, "download_speed"))
-        pace += std::string(separator) + format_speed(*speed);
+    if (const auto speed = number_of(download, "download_speed")) pace += std::string(separator) + format_speed(*speed);
     if (const auto eta = count_of(download, "eta_seconds")) {
         pace += std::string(separator) + text(phrases::eta, format_duration(*eta));
     }
@@ -72,10 +71,9 @@ std::vector<std::string> file_lines(const json::object& download, std::size_t wi
         const std::int64_t percent = size > 0 ? received * 100 / size : 0;
         const std::string facts = fmt::format("  {:>3}%  {}", percent, pad_left(format_bytes(size), 9));
         const std::size_t room = width > facts.size() + 4 ? width - facts.size() - 2 : 2;
-        lines.push_back(
-            "  " +
-            pad_right(shorten(printable(text_of(*file, "path")), room), std::min<std::size_t>(room, 44)) +
-            facts);
+        lines.push_back("  " +
+                        pad_right(shorten(printable(text_of(*file, "path")), room), std::min<std::size_t>(room, 44)) +
+                        facts);
     }
     if (hidden > 0) lines.push_back(shorten("  " + text(phrases::more_files, hidden), width));
     return lines;
@@ -112,8 +110,7 @@ std::vector<std::string> render_bar(const json::object& download, std::size_t wi
 
 std::string render_line(const json::object& download, const Texts& text) {
     std::string line = printable(text_of(download, "ref")) + ": " + phase_text(download, text);
-    if (count_of(download, "total_size"))
-        line += fmt::format(" {}% ({})", percent_of(download), size_text(download));
+    if (count_of(download, "total_size")) line += fmt::format(" {}% ({})", percent_of(download), size_text(download));
     return line + pace_text(download, text, ", ");
 }
 

@@ -39,10 +39,8 @@ TEST(RenderBar, has_a_line_for_each_file_under_way) {
     json::object download = transferring(500);
     json::array files;
     for (int i = 0; i < 8; ++i) {
-        files.push_back({{"path", "part-" + std::to_string(i)},
-                         {"size", 100},
-                         {"received", 50},
-                         {"status", "downloading"}});
+        files.push_back(
+            {{"path", "part-" + std::to_string(i)}, {"size", 100}, {"received", 50}, {"status", "downloading"}});
     }
     files.push_back({{"path", "done"}, {"size", 100}, {"received", 100}, {"status", "verified"}});
     download["files"] = files;

@@ -11,9 +11,8 @@ namespace llmm::app {
 
 int run_command_line(int argc, char** argv) {
     std::vector<std::string> arguments(argv + 1, argv + argc);
-    const cli::Language language =
-        cli::choose_language(cli::language_option(arguments), std::getenv("LC_ALL"),
-                             std::getenv("LC_MESSAGES"), std::getenv("LANG"));
+    const cli::Language language = cli::choose_language(cli::language_option(arguments), std::getenv("LC_ALL"),
+                                                        std::getenv("LC_MESSAGES"), std::getenv("LANG"));
     cli::Terminal terminal = cli::standard_terminal(language);
     const cli::Surroundings surroundings{
         .environment = process_environment(),

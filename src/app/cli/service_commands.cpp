@@ -27,16 +27,15 @@ int status(Session& session) {
     const json::object database = object_of(info, "database");
     terminal.say(text(phrases::service_line, text(*is_ready ? phrases::ready : phrases::not_ready),
                       printable(text_of(info, "version")), session.api.url()));
+    terminal.say(text(phrases::platform_line, printable(text_of(info, "os")), printable(text_of(info, "arch"))));
     terminal.say(
-        text(phrases::platform_line, printable(text_of(info, "os")), printable(text_of(info, "arch"))));
-    terminal.say(text(phrases::database_line, printable(text_of(database, "kind")),
-                      printable(text_of(database, "version"))));
+        text(phrases::database_line, printable(text_of(database, "kind")), printable(text_of(database, "version"))));
     terminal.say(text(phrases::uptime_line, format_duration(count_of(info, "uptime_seconds").value_or(0))));
     for (const json::value& value : array_of(readiness, "checks")) {
         const json::object* check = value.if_object();
         if (!check || flag_of(*check, "ok").value_or(false)) continue;
-        terminal.say(text(phrases::check_failed, printable(text_of(*check, "name")),
-                          printable(text_of(*check, "reason"))));
+        terminal.say(
+            text(phrases::check_failed, printable(text_of(*check, "name")), printable(text_of(*check, "reason"))));
     }
     return *is_ready ? kDone : kFailed;
 }
@@ -60,11 +59,11 @@ int list_tasks(Session& session) {
                  {text(phrases::column_error)}});
     for (const json::object& task : tasks) {
         const auto progress = number_of(task, "progress");
-        table.add({text_of(task, "id"), text_of(task, "kind"), text_of(task, "state"),
-                   progress ? fmt::format("{:.0f}%", *progress * 100) : "",
-                   fmt::format("{}/{}", count_of(task, "attempts").value_or(0),
-                               count_of(task, "max_attempts").value_or(0)),
-                   text_of(task, "error")});
+        table.add(
+            {text_of(task, "id"), text_of(task, "kind"), text_of(task, "state"),
+             progress ? fmt::format("{:.0f}%", *progress * 100) : "",
+             fmt::format("{}/{}", count_of(task, "attempts").value_or(0), count_of(task, "max_attempts").value_or(0)),
+             text_of(task, "error")});
     }
     session.terminal.out << table.str(session.terminal.table_width());
     return kDone;
@@ -77,8 +76,7 @@ int show_config(Terminal& terminal, const Config& config) {
     }
     json::object options{{"home", json::object{{"value", config.home.string()}}}};
     for (const ConfigOption& option : config_options()) {
-        options[option.key] = {{"value", option.get(config)},
-                               {"source", config.sources.at(std::string(option.key))}};
+        options[option.key] = {{"value", option.get(config)}, {"source", config.sources.at(std::string(option.key))}};
     }
     terminal.print(options);
     return kDone;

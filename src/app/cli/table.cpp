@@ -28,9 +28,7 @@ std::vector<std::size_t> Table::widths(std::size_t width) const {
             widest = std::max(widest, display_width(row.at(i)));
         widths.push_back(widest);
     }
-    const auto total = [&] {
-        return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
-    };
+    const auto total = [&] { return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1)); };
     while (width > 0 && total() > width) {
         const auto widest = std::max_element(widths.begin(), widths.end());
         if (*widest <= kNarrowest) break;

@@ -37,8 +37,7 @@ Terminal standard_terminal(Language language) {
     return terminal;
 }
 
-Language choose_language(const std::string& option, const char* lc_all, const char* lc_messages,
-                         const char* lang) {
+Language choose_language(const std::string& option, const char* lc_all, const char* lc_messages, const char* lang) {
     if (!option.empty()) return option == "zh" ? Language::zh : Language::en;
     for (const char* value : {lc_all, lc_messages, lang}) {
         if (value && *value) return std::string_view(value).starts_with("zh") ? Language::zh : Language::en;

@@ -47,8 +47,7 @@ struct Session {
 // The process's own streams, with its standard descriptors looked at.
 Terminal standard_terminal(Language language);
 // From --lang when given, else from the locale in the environment.
-Language choose_language(const std::string& option, const char* lc_all, const char* lc_messages,
-                         const char* lang);
+Language choose_language(const std::string& option, const char* lc_all, const char* lc_messages, const char* lang);
 
 // A command can't do what was asked: exit code 1 with the text.
 class CommandFailed : public std::runtime_error {

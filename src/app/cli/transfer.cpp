@@ -43,8 +43,7 @@ bool has_completed(const json::object& download, const std::string& ref, const T
     if (status != "failed") return false;
     const std::string code = text_of(download, "error_code");
     const std::string message = text_of(download, "error_message");
-    throw ApiError(0, code.empty() ? "INTERNAL" : code,
-                   message.empty() ? text(phrases::unknown_reason) : message, {});
+    throw ApiError(0, code.empty() ? "INTERNAL" : code, message.empty() ? text(phrases::unknown_reason) : message, {});
 }
 
 void pause_download(Session& session, const std::string& id, const std::string& ref) {

@@ -1,14 +1,14 @@
+#include "base/async/blocking_pool.hpp"
+#include "base/async/race.hpp"
+#include "base/async/signal.hpp"
+#include "base/async/task_group.hpp"
+
 #include <stdexcept>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/system/system_error.hpp>
 #include <gtest/gtest.h>
-
-#include "base/async/blocking_pool.hpp"
-#include "base/async/race.hpp"
-#include "base/async/signal.hpp"
-#include "base/async/task_group.hpp"
 
 namespace llmm {
 namespace {

@@ -11,8 +11,12 @@ BlockingPool::BlockingPool(std::string name, std::size_t threads) : threads_(thr
     }
 }
 
-BlockingPool::~BlockingPool() { join(); }
+BlockingPool::~BlockingPool() {
+    join();
+}
 
-void BlockingPool::join() { threads_.join(); }
+void BlockingPool::join() {
+    threads_.join();
+}
 
 }  // namespace llmm

@@ -1,4 +1,6 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <exception>
 #include <optional>
 #include <string>
@@ -12,8 +14,6 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "base/async/task.hpp"
-
 namespace llmm {
 
 // Named threads for work that blocks: database, hashing, files. The destructor waits for what was started.
@@ -25,8 +25,8 @@ class BlockingPool {
     BlockingPool& operator=(const BlockingPool&) = delete;
 
     // Runs fn on a thread of the pool and resumes the caller on its own executor with the result or the exception.
-    // Can't be cancelled: work that takes long looks at a flag of its own. fn and all it refers to must live until then,
-    // which holds when the caller awaits, as it must.
+    // Can't be cancelled: work that takes long looks at a flag of its own. fn and all it refers to must live until
+    // then, which holds when the caller awaits, as it must.
     template <class F>
     Task<std::invoke_result_t<F&>> run(F fn) {
         using Result = std::invoke_result_t<F&>;
@@ -54,8 +54,8 @@ class BlockingPool {
     Task<Result> start(F fn) {
         auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<Result>)>(
             [this](auto handler, F work) {
-                // The guard travels back with the handler: once the loop has that, it may end, so nothing of this job may
-                // touch the loop, or what the caller lent it, from the pool's thread afterwards.
+                // The guard travels back with the handler: once the loop has that, it may end, so nothing of this job
+                // may touch the loop, or what the caller lent it, from the pool's thread afterwards.
                 const auto executor = asio::get_associated_executor(handler);
                 auto home = asio::make_work_guard(executor);
                 asio::post(threads_, [executor, handler = std::move(handler), work = std::optional<F>(std::move(work)),
@@ -67,9 +67,8 @@ class BlockingPool {
                         result.error = std::current_exception();
                     }
                     work.reset();
-                    asio::post(executor, [handler = std::move(handler), result = std::move(result), home = std::move(home)]() mutable {
-                        handler(std::move(result));
-                    });
+                    asio::post(executor, [handler = std::move(handler), result = std::move(result),
+                                          home = std::move(home)]() mutable { handler(std::move(result)); });
                 });
             },
             asio::use_awaitable, std::move(fn));

@@ -1,7 +1,7 @@
 #pragma once
-#include <cstddef>
-
 #include "base/async/task.hpp"
+
+#include <cstddef>
 
 namespace llmm {
 

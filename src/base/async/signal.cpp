@@ -1,11 +1,11 @@
 #include "base/async/signal.hpp"
 
+#include "base/async/race.hpp"
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
-
-#include "base/async/race.hpp"
 
 namespace llmm {
 namespace {

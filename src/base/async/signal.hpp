@@ -1,10 +1,10 @@
 #pragma once
+#include "base/async/task.hpp"
+
 #include <chrono>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include "base/async/task.hpp"
 
 namespace llmm {
 

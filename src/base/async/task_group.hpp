@@ -1,13 +1,13 @@
 #pragma once
+#include "base/async/signal.hpp"
+#include "base/async/task.hpp"
+
 #include <chrono>
 #include <list>
 #include <memory>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
-
-#include "base/async/signal.hpp"
-#include "base/async/task.hpp"
 
 namespace llmm {
 

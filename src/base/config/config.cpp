@@ -15,13 +15,15 @@ constexpr std::string_view kPrefix = "LLM_MANAGER_";
 
 std::string environment_name(std::string_view key) {
     std::string name(kPrefix);
-    for (const char c : key) name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    for (const char c : key)
+        name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
     return name;
 }
 
 const ConfigOption* find_option(std::string_view key) {
     const auto& options = config_options();
-    const auto found = std::find_if(options.begin(), options.end(), [&](const ConfigOption& o) { return o.key == key; });
+    const auto found =
+        std::find_if(options.begin(), options.end(), [&](const ConfigOption& o) { return o.key == key; });
     return found == options.end() ? nullptr : &*found;
 }
 
@@ -31,10 +33,12 @@ class Loader {
 
     Config load(const std::vector<std::string>& overrides) {
         config_.home = find_home();
-        for (const ConfigOption& option : config_options()) config_.sources.emplace(option.key, "default");
+        for (const ConfigOption& option : config_options())
+            config_.sources.emplace(option.key, "default");
         read_file();
         read_environment();
-        for (const std::string& text : overrides) read_override(text);
+        for (const std::string& text : overrides)
+            read_override(text);
         if (!problems_.empty()) throw ConfigError(std::move(problems_));
         return std::move(config_);
     }
@@ -103,7 +107,8 @@ class Loader {
         if (const auto* text = node.as_string()) return text->get();
         if (const auto* items = node.as_array()) {
             std::vector<std::string> texts;
-            for (const auto& item : *items) texts.push_back(text_of(item));
+            for (const auto& item : *items)
+                texts.push_back(text_of(item));
             return fmt::format("{}", fmt::join(texts, ","));
         }
         std::ostringstream out;
@@ -114,7 +119,8 @@ class Loader {
     void read_environment() {
         for (const ConfigOption& option : config_options()) {
             std::vector<std::string> names = {environment_name(option.key)};
-            for (const auto name : option.environment) names.emplace_back(name);
+            for (const auto name : option.environment)
+                names.emplace_back(name);
             for (const std::string& name : names) {
                 if (const auto value = environment_(name); value && !value->empty()) {
                     set(option, *value, "environment " + name);
@@ -141,8 +147,9 @@ class Loader {
         const auto equals = text.find('=');
         const ConfigOption* option = find_option(std::string_view(text).substr(0, equals));
         if (equals == std::string::npos || !option) {
-            problems_.push_back(fmt::format("--set {}: must be section.key=value with an option that `llm-manager config` lists",
-                                            text.substr(0, equals)));
+            problems_.push_back(
+                fmt::format("--set {}: must be section.key=value with an option that `llm-manager config` lists",
+                            text.substr(0, equals)));
             return;
         }
         set(*option, text.substr(equals + 1), "--set");
@@ -172,7 +179,8 @@ Config load_config(const Environment& environment, const std::vector<std::string
 std::string describe_config(const Config& config) {
     std::string text = fmt::format("{:<32} = {}\n", "home", config.home.string());
     for (const ConfigOption& option : config_options()) {
-        text += fmt::format("{:<32} = {:<40} # {}\n", option.key, option.get(config), config.sources.at(std::string(option.key)));
+        text += fmt::format("{:<32} = {:<40} # {}\n", option.key, option.get(config),
+                            config.sources.at(std::string(option.key)));
     }
     return text;
 }

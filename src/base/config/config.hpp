@@ -1,4 +1,6 @@
 #pragma once
+#include "base/secret/secret.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -8,12 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/secret/secret.hpp"
-
 namespace llmm {
 
-// Everything an operator can set, parsed once at start and handed to its owners by value. The rows in config_options.cpp
-// are the single declaration: file, environment, --set, help and `llm-manager config` follow from them.
+// Everything an operator can set, parsed once at start and handed to its owners by value. The rows in
+// config_options.cpp are the single declaration: file, environment, --set, help and `llm-manager config` follow from
+// them.
 struct Config {
     std::filesystem::path home;
 

@@ -1,9 +1,9 @@
+#include "base/config/config.hpp"
+
 #include <charconv>
 #include <sstream>
 
 #include <fmt/format.h>
-
-#include "base/config/config.hpp"
 
 namespace llmm {
 namespace {
@@ -24,7 +24,10 @@ std::vector<std::string> split_list(const std::string& text) {
 // Each helper makes one row; `member` finds the value in a Config, const or not.
 template <class Member>
 ConfigOption text(std::string_view key, std::vector<std::string_view> names, std::string_view help, Member member) {
-    return {key, std::move(names), help, false,
+    return {key,
+            std::move(names),
+            help,
+            false,
             [member](Config& config, const std::string& value) -> std::optional<std::string> {
                 member(config) = value;
                 return std::nullopt;
@@ -34,7 +37,10 @@ ConfigOption text(std::string_view key, std::vector<std::string_view> names, std
 
 template <class Member>
 ConfigOption choice(std::string_view key, std::vector<std::string> allowed, std::string_view help, Member member) {
-    return {key, {}, help, false,
+    return {key,
+            {},
+            help,
+            false,
             [member, allowed](Config& config, const std::string& value) -> std::optional<std::string> {
                 if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
                     return fmt::format("must be one of: {}", fmt::join(allowed, ", "));
@@ -47,7 +53,10 @@ ConfigOption choice(std::string_view key, std::vector<std::string> allowed, std:
 
 template <class Member>
 ConfigOption list(std::string_view key, std::vector<std::string_view> names, std::string_view help, Member member) {
-    return {key, std::move(names), help, false,
+    return {key,
+            std::move(names),
+            help,
+            false,
             [member](Config& config, const std::string& value) -> std::optional<std::string> {
                 member(config) = split_list(value);
                 return std::nullopt;
@@ -57,7 +66,10 @@ ConfigOption list(std::string_view key, std::vector<std::string_view> names, std
 
 template <class Member>
 ConfigOption integer(std::string_view key, std::int64_t min, std::int64_t max, std::string_view help, Member member) {
-    return {key, {}, help, false,
+    return {key,
+            {},
+            help,
+            false,
             [=](Config& config, const std::string& value) -> std::optional<std::string> {
                 std::int64_t number = 0;
                 const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -72,12 +84,16 @@ ConfigOption integer(std::string_view key, std::int64_t min, std::int64_t max, s
 
 template <class Member>
 ConfigOption secret(std::string_view key, std::vector<std::string_view> names, std::string_view help, Member member) {
-    return {key, std::move(names), help, true,
-            [member](Config& config, const std::string& value) -> std::optional<std::string> {
-                member(config) = SecretString(value);
-                return std::nullopt;
-            },
-            [member](const Config& config) { return member(config).empty() ? std::string() : std::string("********"); }};
+    return {
+        key,
+        std::move(names),
+        help,
+        true,
+        [member](Config& config, const std::string& value) -> std::optional<std::string> {
+            member(config) = SecretString(value);
+            return std::nullopt;
+        },
+        [member](const Config& config) { return member(config).empty() ? std::string() : std::string("********"); }};
 }
 
 #define LLMM_MEMBER(path) [](auto& config) -> auto& { return config.path; }
@@ -85,16 +101,22 @@ ConfigOption secret(std::string_view key, std::vector<std::string_view> names, s
 std::vector<ConfigOption> make_options() {
     return {
         text("server.listen", {"LLM_MANAGER_LISTEN"}, "Address and port to serve on", LLMM_MEMBER(server.listen)),
-        text("server.tls_certificate", {}, "PEM file with the certificate chain; serves HTTPS", LLMM_MEMBER(server.tls_certificate)),
+        text("server.tls_certificate", {}, "PEM file with the certificate chain; serves HTTPS",
+             LLMM_MEMBER(server.tls_certificate)),
         text("server.tls_key", {}, "PEM file with the certificate's key", LLMM_MEMBER(server.tls_key)),
         list("server.allowed_hosts", {}, "Host names that requests may carry beside localhost and this machine's name",
              LLMM_MEMBER(server.allowed_hosts)),
         list("server.cors_origins", {}, "Origins whose pages may call the API", LLMM_MEMBER(server.cors_origins)),
-        integer("server.head_timeout_seconds", 1, 3600, "Time for a request's headers", LLMM_MEMBER(server.head_timeout_seconds)),
-        integer("server.body_timeout_seconds", 1, 3600, "Time for a request's body", LLMM_MEMBER(server.body_timeout_seconds)),
-        integer("server.idle_timeout_seconds", 1, 3600, "Time a kept connection may be silent", LLMM_MEMBER(server.idle_timeout_seconds)),
-        integer("server.grace_seconds", 0, 3600, "Time for running requests after SIGTERM", LLMM_MEMBER(server.grace_seconds)),
-        integer("server.max_connections", 1, 1'000'000, "Connections at the same time", LLMM_MEMBER(server.max_connections)),
+        integer("server.head_timeout_seconds", 1, 3600, "Time for a request's headers",
+                LLMM_MEMBER(server.head_timeout_seconds)),
+        integer("server.body_timeout_seconds", 1, 3600, "Time for a request's body",
+                LLMM_MEMBER(server.body_timeout_seconds)),
+        integer("server.idle_timeout_seconds", 1, 3600, "Time a kept connection may be silent",
+                LLMM_MEMBER(server.idle_timeout_seconds)),
+        integer("server.grace_seconds", 0, 3600, "Time for running requests after SIGTERM",
+                LLMM_MEMBER(server.grace_seconds)),
+        integer("server.max_connections", 1, 1'000'000, "Connections at the same time",
+                LLMM_MEMBER(server.max_connections)),
         choice("auth.mode", {"key", "none"}, "key: every call needs the admin key; none: only on a loopback address",
                LLMM_MEMBER(auth.mode)),
         secret("auth.admin_key", {"LLM_MANAGER_ADMIN_KEY"}, "Admin key instead of the one kept in secrets/admin-key",
@@ -103,22 +125,31 @@ std::vector<ConfigOption> make_options() {
                LLMM_MEMBER(database.url)),
         integer("database.pool_size", 1, 64, "Connections for reading", LLMM_MEMBER(database.pool_size)),
         secret("redis.url", {"REDIS_URL"}, "Redis for several processes (not used yet)", LLMM_MEMBER(redis.url)),
-        choice("log.level", {"debug", "info", "warning", "error"}, "Least important lines to show", LLMM_MEMBER(log.level)),
+        choice("log.level", {"debug", "info", "warning", "error"}, "Least important lines to show",
+               LLMM_MEMBER(log.level)),
         choice("log.format", {"human", "json"}, "Lines for eyes or for machines", LLMM_MEMBER(log.format)),
-        text("huggingface.endpoint", {"HF_ENDPOINT"}, "HuggingFace hub or a mirror of it", LLMM_MEMBER(huggingface.endpoint)),
-        secret("huggingface.token", {"HF_TOKEN"}, "Token for private and gated repositories", LLMM_MEMBER(huggingface.token)),
-        integer("huggingface.cache_seconds", 0, 86'400, "How long search results are kept", LLMM_MEMBER(huggingface.cache_seconds)),
+        text("huggingface.endpoint", {"HF_ENDPOINT"}, "HuggingFace hub or a mirror of it",
+             LLMM_MEMBER(huggingface.endpoint)),
+        secret("huggingface.token", {"HF_TOKEN"}, "Token for private and gated repositories",
+               LLMM_MEMBER(huggingface.token)),
+        integer("huggingface.cache_seconds", 0, 86'400, "How long search results are kept",
+                LLMM_MEMBER(huggingface.cache_seconds)),
         text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine (not used yet)", LLMM_MEMBER(ollama.host)),
         text("ollama.registry", {"OLLAMA_REGISTRY"}, "Ollama registry (not used yet)", LLMM_MEMBER(ollama.registry)),
-        text("modelscope.endpoint", {"MODELSCOPE_ENDPOINT"}, "ModelScope hub (not used yet)", LLMM_MEMBER(modelscope.endpoint)),
+        text("modelscope.endpoint", {"MODELSCOPE_ENDPOINT"}, "ModelScope hub (not used yet)",
+             LLMM_MEMBER(modelscope.endpoint)),
         text("network.http_proxy", {"HTTP_PROXY", "http_proxy"}, "Proxy for http", LLMM_MEMBER(network.http_proxy)),
-        text("network.https_proxy", {"HTTPS_PROXY", "https_proxy"}, "Proxy for https", LLMM_MEMBER(network.https_proxy)),
-        text("network.no_proxy", {"NO_PROXY", "no_proxy"}, "Hosts that are reached directly", LLMM_MEMBER(network.no_proxy)),
-        text("network.ca_file", {"SSL_CERT_FILE"}, "PEM file with certificate authorities to trust", LLMM_MEMBER(network.ca_file)),
+        text("network.https_proxy", {"HTTPS_PROXY", "https_proxy"}, "Proxy for https",
+             LLMM_MEMBER(network.https_proxy)),
+        text("network.no_proxy", {"NO_PROXY", "no_proxy"}, "Hosts that are reached directly",
+             LLMM_MEMBER(network.no_proxy)),
+        text("network.ca_file", {"SSL_CERT_FILE"}, "PEM file with certificate authorities to trust",
+             LLMM_MEMBER(network.ca_file)),
         list("network.allowed_hosts", {}, "Private hosts that may be fetched from: host or host:port",
              LLMM_MEMBER(network.allowed_hosts)),
         integer("downloads.concurrent", 1, 32, "Downloads at the same time", LLMM_MEMBER(downloads.concurrent)),
-        integer("downloads.connections", 1, 32, "Files of one download at the same time", LLMM_MEMBER(downloads.connections)),
+        integer("downloads.connections", 1, 32, "Files of one download at the same time",
+                LLMM_MEMBER(downloads.connections)),
         integer("downloads.keep_free_bytes", 0, std::int64_t{1} << 50, "Disk space that a download leaves free",
                 LLMM_MEMBER(downloads.keep_free_bytes)),
         text("engines.llama_server", {"LLM_MANAGER_LLAMA_SERVER"}, "llama-server program; else it is searched",

@@ -1,11 +1,11 @@
 #include "base/config/config.hpp"
 
+#include "support/temporary_directory.hpp"
+
 #include <fstream>
 #include <map>
 
 #include <gtest/gtest.h>
-
-#include "support/temporary_directory.hpp"
 
 namespace llmm {
 namespace {
@@ -14,10 +14,12 @@ class ConfigTest : public ::testing::Test {
   public:
     Config load(std::vector<std::string> overrides = {}) {
         environment_["LLM_MANAGER_HOME"] = home_.path().string();
-        return load_config([this](const std::string& name) -> std::optional<std::string> {
-            const auto found = environment_.find(name);
-            return found == environment_.end() ? std::nullopt : std::optional(found->second);
-        }, overrides);
+        return load_config(
+            [this](const std::string& name) -> std::optional<std::string> {
+                const auto found = environment_.find(name);
+                return found == environment_.end() ? std::nullopt : std::optional(found->second);
+            },
+            overrides);
     }
     std::vector<std::string> problems(std::vector<std::string> overrides = {}) {
         try {

@@ -1,9 +1,9 @@
 #include "base/crypto/digest.hpp"
 
+#include "base/error/error.hpp"
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 namespace {
@@ -65,7 +65,9 @@ Sha256 Sha256::of(std::span<const std::byte> data) {
     return stream.finish();
 }
 
-Sha256 Sha256::of(std::string_view data) { return of(std::as_bytes(std::span(data))); }
+Sha256 Sha256::of(std::string_view data) {
+    return of(std::as_bytes(std::span(data)));
+}
 
 struct Sha256Stream::State {
     Context context = start(EVP_sha256());
@@ -80,7 +82,9 @@ void Sha256Stream::update(std::span<const std::byte> data) {
     EVP_DigestUpdate(state_->context.get(), data.data(), data.size());
 }
 
-Sha256 Sha256Stream::finish() { return Sha256(finish_hex(state_->context.get())); }
+Sha256 Sha256Stream::finish() {
+    return Sha256(finish_hex(state_->context.get()));
+}
 
 std::string git_blob_sha1(std::span<const std::byte> content) {
     const Context context = start(EVP_sha1());

@@ -11,7 +11,8 @@ TEST(Sha256, known_values) {
 
 TEST(Sha256, pieces_give_the_digest_of_the_whole) {
     Sha256Stream stream;
-    for (const std::string_view piece : {"a", "", "bc"}) stream.update(std::as_bytes(std::span(piece)));
+    for (const std::string_view piece : {"a", "", "bc"})
+        stream.update(std::as_bytes(std::span(piece)));
     EXPECT_EQ(stream.finish(), Sha256::of("abc"));
 }
 
@@ -21,8 +22,8 @@ TEST(Sha256, parse_takes_only_a_whole_digest) {
     EXPECT_EQ(Sha256::parse(hex)->hex(), std::string(64, 'a'));
     EXPECT_TRUE(Sha256::parse("sha256:" + hex));
     const std::string long_enough(58, 'a');
-    for (const std::string& bad : {std::string(63, 'a'), std::string(65, 'a'), "../../" + long_enough,
-                                   "sha256-" + hex, "sha512:" + hex, std::string(63, 'a') + "g", std::string()}) {
+    for (const std::string& bad : {std::string(63, 'a'), std::string(65, 'a'), "../../" + long_enough, "sha256-" + hex,
+                                   "sha512:" + hex, std::string(63, 'a') + "g", std::string()}) {
         EXPECT_FALSE(Sha256::parse(bad)) << bad;
     }
 }

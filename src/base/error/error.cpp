@@ -73,12 +73,18 @@ constexpr bool rows_follow_the_enum() {
 }
 static_assert(rows_follow_the_enum(), "kRows has one row for each code, in the order of the enum");
 
-const Row& row_of(ErrorCode code) { return kRows[static_cast<std::size_t>(code)]; }
+const Row& row_of(ErrorCode code) {
+    return kRows[static_cast<std::size_t>(code)];
+}
 
 }  // namespace
 
-std::string_view name_of(ErrorCode code) { return row_of(code).name; }
-ErrorKind kind_of(ErrorCode code) { return row_of(code).kind; }
+std::string_view name_of(ErrorCode code) {
+    return row_of(code).name;
+}
+ErrorKind kind_of(ErrorCode code) {
+    return row_of(code).kind;
+}
 
 ErrorCode error_code_named(std::string_view name) {
     for (const Row& row : kRows) {

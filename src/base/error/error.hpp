@@ -99,7 +99,8 @@ struct Text {
     std::string zh;
 
     template <class... Args>
-    static Text format(fmt::format_string<const Args&...> en, fmt::format_string<const Args&...> zh, const Args&... args) {
+    static Text format(fmt::format_string<const Args&...> en, fmt::format_string<const Args&...> zh,
+                       const Args&... args) {
         return {fmt::format(en, args...), fmt::format(zh, args...)};
     }
     friend bool operator==(const Text&, const Text&) = default;

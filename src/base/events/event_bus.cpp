@@ -10,18 +10,22 @@ namespace json = boost::json;
 constexpr std::size_t kRemembered = 1024;  // events kept for listeners that come back
 constexpr std::size_t kQueueLimit = 256;   // events a listener may be behind
 
-std::shared_ptr<const Event> make_event(std::uint64_t seq, std::string_view topic, std::string_view type, json::value data) {
+std::shared_ptr<const Event> make_event(std::uint64_t seq, std::string_view topic, std::string_view type,
+                                        json::value data) {
     const json::object body{{"seq", seq}, {"topic", topic}, {"type", type}, {"data", std::move(data)}};
     return std::make_shared<const Event>(Event{seq, std::string(topic), json::serialize(body)});
 }
 
 }  // namespace
 
-void EventBus::add_topic(std::string topic, Snapshot snapshot) { snapshots_[std::move(topic)] = std::move(snapshot); }
+void EventBus::add_topic(std::string topic, Snapshot snapshot) {
+    snapshots_[std::move(topic)] = std::move(snapshot);
+}
 
 std::vector<std::string> EventBus::topics() const {
     std::vector<std::string> names;
-    for (const auto& [name, snapshot] : snapshots_) names.push_back(name);
+    for (const auto& [name, snapshot] : snapshots_)
+        names.push_back(name);
     return names;
 }
 
@@ -59,7 +63,8 @@ Task<std::shared_ptr<EventBus::Subscription>> EventBus::subscribe(std::set<std::
     const bool nothing_missing = since && *since <= last_seq_ && *since + 1 >= oldest;
     if (nothing_missing) {
         for (const auto& event : recent_) {
-            if (event->seq > *since && subscription->topics_.contains(event->topic)) subscription->queue_.push_back(event);
+            if (event->seq > *since && subscription->topics_.contains(event->topic))
+                subscription->queue_.push_back(event);
         }
         subscriptions_.push_back(subscription);
         co_return subscription;

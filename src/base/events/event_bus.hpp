@@ -1,4 +1,7 @@
 #pragma once
+#include "base/async/signal.hpp"
+#include "base/async/task.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,9 +14,6 @@
 #include <string_view>
 
 #include <boost/json/fwd.hpp>
-
-#include "base/async/signal.hpp"
-#include "base/async/task.hpp"
 
 namespace llmm {
 
@@ -53,8 +53,8 @@ class EventBus {
         Signal changed_;
     };
 
-    // Starts with what the listener missed since `since`, or with a snapshot of each topic when it is new or was away for
-    // too long.
+    // Starts with what the listener missed since `since`, or with a snapshot of each topic when it is new or was away
+    // for too long.
     Task<std::shared_ptr<Subscription>> subscribe(std::set<std::string> topics, std::optional<std::uint64_t> since);
     // Ends every subscription; for the shutdown.
     void close();

@@ -1,17 +1,16 @@
 #include "base/fs/file.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
+#include "base/error/error.hpp"
 
 #include <cerrno>
+#include <fcntl.h>
 #include <random>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <system_error>
+#include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 namespace {
@@ -55,7 +54,9 @@ UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
     return *this;
 }
 
-UniqueFd::~UniqueFd() { reset(); }
+UniqueFd::~UniqueFd() {
+    reset();
+}
 
 void UniqueFd::reset() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

@@ -1,19 +1,21 @@
 #include "base/fs/file.hpp"
 
+#include "base/error/error.hpp"
+#include "support/temporary_directory.hpp"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
-
-#include "base/error/error.hpp"
-#include "support/temporary_directory.hpp"
 
 namespace llmm {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
+bool is_open(int fd) {
+    return ::fcntl(fd, F_GETFD) != -1;
+}
 
 ErrorCode code_of(int error) {
     try {

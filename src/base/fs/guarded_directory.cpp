@@ -1,16 +1,15 @@
+#include "base/error/error.hpp"
+#include "base/fs/safe_path.hpp"
+
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <random>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <random>
-
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
-#include "base/fs/safe_path.hpp"
 
 namespace llmm {
 namespace {

@@ -126,6 +126,8 @@ std::string_view SafePath::file_name() const {
     return std::string_view(text_).substr(slash == std::string::npos ? 0 : slash + 1);
 }
 
-std::string SafePath::folded() const { return fold(text_); }
+std::string SafePath::folded() const {
+    return fold(text_);
+}
 
 }  // namespace llmm

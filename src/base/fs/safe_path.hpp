@@ -1,11 +1,11 @@
 #pragma once
+#include "base/fs/file.hpp"
+
 #include <compare>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/fs/file.hpp"
 
 namespace llmm {
 
@@ -17,8 +17,8 @@ class SafePath {
   public:
     static std::optional<SafePath> parse(std::string_view text);
 
-    const std::string& str() const { return text_; }       // components joined with "/"
-    std::string_view file_name() const;                    // the last component
+    const std::string& str() const { return text_; }  // components joined with "/"
+    std::string_view file_name() const;               // the last component
     // For detecting names that would collide on file systems that ignore case: ASCII and Latin letters lowered.
     std::string folded() const;
     friend auto operator<=>(const SafePath&, const SafePath&) = default;
@@ -39,8 +39,8 @@ class GuardedDirectory {
     UniqueFd open(const SafePath& path, int flags, unsigned mode = 0600) const;
     // Makes the directories above the path, each checked the same way.
     void make_parents(const SafePath& path) const;
-    // Puts a symbolic link at `path` to `target` (made relative to the link's directory), replacing what is there in one
-    // step.
+    // Puts a symbolic link at `path` to `target` (made relative to the link's directory), replacing what is there in
+    // one step.
     void link_to(const SafePath& path, const std::filesystem::path& target) const;
     void remove(const SafePath& path) const;  // a missing file is fine; empty parents below the root go too
 

@@ -1,22 +1,25 @@
 #include "base/fs/safe_path.hpp"
 
-#include <fcntl.h>
+#include "base/error/error.hpp"
+#include "support/temporary_directory.hpp"
 
+#include <fcntl.h>
 #include <fstream>
 
 #include <gtest/gtest.h>
-
-#include "base/error/error.hpp"
-#include "support/temporary_directory.hpp"
 
 namespace llmm {
 namespace {
 
 namespace fs = std::filesystem;
 
-SafePath path(std::string_view text) { return SafePath::parse(text).value(); }
+SafePath path(std::string_view text) {
+    return SafePath::parse(text).value();
+}
 
-void put(const fs::path& file, std::string_view content) { std::ofstream(file) << content; }
+void put(const fs::path& file, std::string_view content) {
+    std::ofstream(file) << content;
+}
 
 ErrorCode code_of(const auto& action) {
     try {

@@ -13,7 +13,8 @@ std::string make_uuid_v7() {
     thread_local std::uint64_t last_ms = 0;
     thread_local std::uint64_t counter = 0;
     const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-    const auto now_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
+    const auto now_ms =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
     if (now_ms > last_ms) {
         last_ms = now_ms;
         randombytes_buf(&counter, sizeof counter);
@@ -24,7 +25,8 @@ std::string make_uuid_v7() {
 
     std::array<unsigned char, 16> bytes{};
     randombytes_buf(bytes.data() + 12, 4);
-    for (int i = 0; i < 6; ++i) bytes[i] = static_cast<unsigned char>(last_ms >> (40 - 8 * i));
+    for (int i = 0; i < 6; ++i)
+        bytes[i] = static_cast<unsigned char>(last_ms >> (40 - 8 * i));
     bytes[6] = static_cast<unsigned char>(0x70 | ((counter >> 38) & 0x0f));
     bytes[7] = static_cast<unsigned char>(counter >> 30);
     bytes[8] = static_cast<unsigned char>(0x80 | ((counter >> 24) & 0x3f));

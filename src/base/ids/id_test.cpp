@@ -25,8 +25,9 @@ TEST(Id, says_version_7_and_the_rfc_variant) {
 
 TEST(Id, parse_refuses_what_is_not_a_uuid) {
     EXPECT_TRUE(ModelId::parse("0192f0c1-2b3c-7def-8123-456789abcdef"));
-    for (const char* bad : {"", "0192f0c1", "0192f0c1-2b3c-7def-8123-456789abcdeg", "0192F0C1-2b3c-7def-8123-456789abcdef",
-                            "0192f0c12b3c-7def-8123-456789abcdef--", "../../../../../../../../../etc/passwd"}) {
+    for (const char* bad :
+         {"", "0192f0c1", "0192f0c1-2b3c-7def-8123-456789abcdeg", "0192F0C1-2b3c-7def-8123-456789abcdef",
+          "0192f0c12b3c-7def-8123-456789abcdef--", "../../../../../../../../../etc/passwd"}) {
         EXPECT_FALSE(ModelId::parse(bad)) << bad;
     }
 }

@@ -1,5 +1,7 @@
 #include "base/json/json.hpp"
 
+#include "base/error/error.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -7,8 +9,6 @@
 
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 namespace {
@@ -110,11 +110,12 @@ json::value parse_json(std::string_view text) {
     error_code error;
     const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
     if (!error && used < text.size()) error = json::error::extra_data;
-    if (error == json::error::extra_data && text.find_first_not_of(" \t\r\n", used) == std::string_view::npos) error = {};
+    if (error == json::error::extra_data && text.find_first_not_of(" \t\r\n", used) == std::string_view::npos)
+        error = {};
     if (error) {
         throw Error(ErrorCode::malformed_json,
-                    Text::format("the body is not valid JSON: {} at byte {}", "请求体不是有效的 JSON：{}，位于第 {} 字节",
-                                 error.message(), used));
+                    Text::format("the body is not valid JSON: {} at byte {}",
+                                 "请求体不是有效的 JSON：{}，位于第 {} 字节", error.message(), used));
     }
     if (!parser.handler().duplicate.empty()) {
         const std::string& key = parser.handler().duplicate;

@@ -1,10 +1,10 @@
 #include "base/json/json.hpp"
 
-#include <boost/json.hpp>
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "base/json/reader.hpp"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
 
 namespace llmm {
 namespace {
@@ -47,7 +47,8 @@ TEST(Json, refuses_text_that_is_not_one_json_value) {
 }
 
 TEST(Json, refuses_numbers_that_no_double_holds) {
-    for (const char* bad : {"1e400", "[-1e309]"}) EXPECT_EQ(code_of(bad), ErrorCode::malformed_json) << bad;
+    for (const char* bad : {"1e400", "[-1e309]"})
+        EXPECT_EQ(code_of(bad), ErrorCode::malformed_json) << bad;
     EXPECT_NO_THROW(parse_json("1.7e308"));
 }
 
@@ -60,14 +61,16 @@ TEST(Json, refuses_a_key_that_appears_twice_at_any_depth) {
 
 TEST(Json, refuses_nesting_beyond_the_limit) {
     EXPECT_NO_THROW(parse_json(std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']')));
-    EXPECT_EQ(code_of(std::string(kMaxJsonDepth + 1, '[') + std::string(kMaxJsonDepth + 1, ']')), ErrorCode::malformed_json);
+    EXPECT_EQ(code_of(std::string(kMaxJsonDepth + 1, '[') + std::string(kMaxJsonDepth + 1, ']')),
+              ErrorCode::malformed_json);
     EXPECT_EQ(code_of(std::string(100'000, '[')), ErrorCode::malformed_json);
 }
 
 TEST(ObjectReader, names_every_bad_field_at_once) {
     const Details problems = problems_of(R"({"name":"long","count":0,"sort":"size","files":[1],"extra":true})");
     std::vector<std::string> names;
-    for (const Detail& problem : problems) names.push_back(problem.name);
+    for (const Detail& problem : problems)
+        names.push_back(problem.name);
     EXPECT_EQ(names, (std::vector<std::string>{"name", "count", "sort", "files", "extra"}));
 }
 

@@ -28,7 +28,8 @@ const Text kOutOfRange{"is out of range", "超出范围"};
 const Text kWrongLength{"is too short or too long", "过短或过长"};
 
 Text describe(ObjectReader::StringBounds bounds) {
-    return Text::format("a string of {} to {} characters", "{} 到 {} 个字符的字符串", bounds.min_length, bounds.max_length);
+    return Text::format("a string of {} to {} characters", "{} 到 {} 个字符的字符串", bounds.min_length,
+                        bounds.max_length);
 }
 template <class Number>
 Text describe_range(std::string_view en, std::string_view zh, Number min, Number max) {
@@ -41,7 +42,9 @@ ObjectReader::ObjectReader(const json::value& value) : object_(value.if_object()
     if (!object_) add_problem("", kWrongType, Text{"an object", "对象"});
 }
 
-ObjectReader::~ObjectReader() { assert((finished_ || std::uncaught_exceptions() > 0) && "finish() was not called"); }
+ObjectReader::~ObjectReader() {
+    assert((finished_ || std::uncaught_exceptions() > 0) && "finish() was not called");
+}
 
 const json::value* ObjectReader::find(std::string_view name) {
     known_.emplace_back(name);
@@ -50,7 +53,9 @@ const json::value* ObjectReader::find(std::string_view name) {
     return value && value->is_null() ? nullptr : value;
 }
 
-bool ObjectReader::has(std::string_view name) const { return object_ && object_->contains(name); }
+bool ObjectReader::has(std::string_view name) const {
+    return object_ && object_->contains(name);
+}
 
 bool ObjectReader::is_null(std::string_view name) const {
     const json::value* value = object_ ? object_->if_contains(name) : nullptr;
@@ -139,7 +144,8 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     const json::array* items = value->if_array();
-    if (!items || !std::all_of(items->begin(), items->end(), [](const json::value& item) { return item.is_string(); })) {
+    if (!items ||
+        !std::all_of(items->begin(), items->end(), [](const json::value& item) { return item.is_string(); })) {
         add_problem(name, kWrongType, Text{"a list of strings", "字符串列表"});
         return std::nullopt;
     }
@@ -154,7 +160,8 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
             add_problem(fmt::format("{}.{}", name, result.size()), kWrongLength, describe(bounds.item));
             return std::nullopt;
         }
-        if (bounds.unique && std::find(result.begin(), result.end(), std::string_view(item.get_string())) != result.end()) {
+        if (bounds.unique &&
+            std::find(result.begin(), result.end(), std::string_view(item.get_string())) != result.end()) {
             add_problem(fmt::format("{}.{}", name, result.size()), Text{"is there twice", "重复出现"});
             return std::nullopt;
         }
@@ -201,7 +208,8 @@ void ObjectReader::finish() {
     collect_unknown();
     if (problems_.empty()) return;
     std::string names;
-    for (const Detail& problem : problems_) names += (names.empty() ? "" : ", ") + (problem.name.empty() ? "body" : problem.name);
+    for (const Detail& problem : problems_)
+        names += (names.empty() ? "" : ", ") + (problem.name.empty() ? "body" : problem.name);
     throw Error(ErrorCode::validation_failed,
                 Text::format("the request is not valid; see details for: {}", "请求无效，详见 details：{}", names),
                 std::move(problems_));

@@ -1,4 +1,6 @@
 #pragma once
+#include "base/error/error.hpp"
+
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -9,8 +11,6 @@
 #include <vector>
 
 #include <boost/json/fwd.hpp>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 

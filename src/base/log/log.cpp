@@ -1,5 +1,7 @@
 #include "base/log/log.hpp"
 
+#include "base/time/time.hpp"
+
 #include <atomic>
 #include <memory>
 
@@ -7,8 +9,6 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include "base/time/time.hpp"
 
 namespace llmm::log {
 namespace {
@@ -32,10 +32,14 @@ spdlog::logger& logger() {
 
 std::string_view name(Level level) {
     switch (level) {
-        case Level::debug: return "debug";
-        case Level::info: return "info";
-        case Level::warning: return "warning";
-        case Level::error: return "error";
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warning:
+            return "warning";
+        case Level::error:
+            return "error";
     }
     return "error";
 }
@@ -77,7 +81,9 @@ void configure(Level level, Format format) {
     current_format = format;
 }
 
-bool enabled(Level level) { return level >= current_level.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+    return level >= current_level.load(std::memory_order_relaxed);
+}
 
 void write(Level level, std::string_view message, Fields fields) {
     if (!enabled(level)) return;

@@ -43,7 +43,11 @@ inline void debug(std::string_view message, Fields fields = {}) {
 inline void info(std::string_view message, Fields fields = {}) {
     if (enabled(Level::info)) write(Level::info, message, fields);
 }
-inline void warning(std::string_view message, Fields fields = {}) { write(Level::warning, message, fields); }
-inline void error(std::string_view message, Fields fields = {}) { write(Level::error, message, fields); }
+inline void warning(std::string_view message, Fields fields = {}) {
+    write(Level::warning, message, fields);
+}
+inline void error(std::string_view message, Fields fields = {}) {
+    write(Level::error, message, fields);
+}
 
 }  // namespace llmm::log

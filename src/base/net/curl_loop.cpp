@@ -1,9 +1,8 @@
 #include "base/net/curl_loop.hpp"
 
+#include <new>
 #include <pthread.h>
 #include <signal.h>
-
-#include <new>
 
 #include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
@@ -20,8 +19,8 @@ std::exception_ptr aborted() {
     return std::make_exception_ptr(boost::system::system_error(make_error_code(asio::error::operation_aborted)));
 }
 
-// Signals are the main thread's, and a broken pipe below TLS is an error code like any other. Threads that libcurl starts
-// for name lookups inherit it.
+// Signals are the main thread's, and a broken pipe below TLS is an error code like any other. Threads that libcurl
+// starts for name lookups inherit it.
 class AllSignalsBlocked {
   public:
     AllSignalsBlocked() {
@@ -55,7 +54,9 @@ CurlLoop::CurlLoop() : work_(context_.get_executor()), timer_(context_) {
     });
 }
 
-CurlLoop::~CurlLoop() { stop(); }
+CurlLoop::~CurlLoop() {
+    stop();
+}
 
 void CurlLoop::stop() {
     if (!thread_.joinable()) return;

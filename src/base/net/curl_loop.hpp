@@ -1,4 +1,6 @@
 #pragma once
+#include "base/net/curl_transfer.hpp"
+
 #include <memory>
 #include <thread>
 #include <unordered_map>
@@ -9,8 +11,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <curl/curl.h>
-
-#include "base/net/curl_transfer.hpp"
 
 namespace llmm {
 

@@ -1,14 +1,13 @@
 #include "base/net/curl_transfer.hpp"
 
-#include <sys/socket.h>
+#include "base/error/error.hpp"
+#include "base/net/proxy.hpp"
 
 #include <limits>
 #include <new>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
-#include "base/net/proxy.hpp"
 
 namespace llmm {
 namespace {
@@ -25,7 +24,9 @@ void set(CURL* handle, CURLoption option, T value) {
     }
 }
 
-long to_curl_ms(std::chrono::milliseconds time) { return static_cast<long>(time.count()); }
+long to_curl_ms(std::chrono::milliseconds time) {
+    return static_cast<long>(time.count());
+}
 
 HttpFailure failure_of(CURLcode result) {
     switch (result) {
@@ -275,7 +276,9 @@ std::exception_ptr CurlTransfer::stall_error() const {
         fmt::format("{}: nothing arrived for {} ms", request_.url.for_log(), request_.stall_timeout.count())));
 }
 
-void CurlTransfer::finish(CURLcode result) { finish_with(error_for(result)); }
+void CurlTransfer::finish(CURLcode result) {
+    finish_with(error_for(result));
+}
 
 void CurlTransfer::finish_with(std::exception_ptr error) {
     if (!done_) return;

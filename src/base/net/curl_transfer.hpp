@@ -1,4 +1,7 @@
 #pragma once
+#include "base/net/http_client.hpp"
+#include "base/net/http_header.hpp"
+
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -9,13 +12,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <curl/curl.h>
 
-#include "base/net/http_client.hpp"
-#include "base/net/http_header.hpp"
-
 namespace llmm {
 
-// One request on its way through libcurl: the handle with all its settings, and what has arrived so far. Made on the caller's
-// thread, used on the network thread from CurlLoop::start until `done` was called.
+// One request on its way through libcurl: the handle with all its settings, and what has arrived so far. Made on the
+// caller's thread, used on the network thread from CurlLoop::start until `done` was called.
 class CurlTransfer {
   public:
     using Done = std::move_only_function<void(std::exception_ptr, HttpResponse)>;

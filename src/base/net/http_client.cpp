@@ -1,14 +1,14 @@
 #include "base/net/http_client.hpp"
 
+#include "base/net/curl_loop.hpp"
+#include "base/net/curl_transfer.hpp"
+
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include "base/net/curl_loop.hpp"
-#include "base/net/curl_transfer.hpp"
 
 namespace llmm {
 
@@ -54,7 +54,9 @@ Task<HttpResponse> run(std::shared_ptr<CurlLoop> loop, std::shared_ptr<CurlTrans
 HttpClient::HttpClient(Options options, const UrlGuard& guard)
     : impl_(std::make_unique<Impl>(std::move(options), guard)) {}
 
-HttpClient::~HttpClient() { impl_->loop->stop(); }
+HttpClient::~HttpClient() {
+    impl_->loop->stop();
+}
 
 Task<HttpResponse> HttpClient::fetch(HttpRequest request) {
     co_return co_await run(impl_->loop, std::make_shared<CurlTransfer>(std::move(request), impl_->options, impl_->guard,

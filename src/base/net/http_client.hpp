@@ -1,4 +1,9 @@
 #pragma once
+#include "base/async/task.hpp"
+#include "base/net/url.hpp"
+#include "base/net/url_guard.hpp"
+#include "base/secret/secret.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -9,11 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/async/task.hpp"
-#include "base/net/url.hpp"
-#include "base/net/url_guard.hpp"
-#include "base/secret/secret.hpp"
 
 namespace llmm {
 
@@ -70,16 +70,17 @@ class HttpError : public std::runtime_error {
     HttpFailure failure_;
 };
 
-// HTTP/1.1 to the internet on libcurl's multi interface: proxies, TLS with verification, keep-alive. Redirects are never
-// followed here. Owns one network thread with an event loop of its own, so that fast downloads don't delay anybody.
+// HTTP/1.1 to the internet on libcurl's multi interface: proxies, TLS with verification, keep-alive. Redirects are
+// never followed here. Owns one network thread with an event loop of its own, so that fast downloads don't delay
+// anybody.
 class HttpClient {
   public:
     struct Options {
         std::string user_agent;
-        // Proxy URLs, empty: none. no_proxy: hosts and domains ("*", "host", ".domain", "host:port"), comma separated. The
-        // environment's proxy variables are not read here.
+        // Proxy URLs, empty: none. no_proxy: hosts and domains ("*", "host", ".domain", "host:port"), comma separated.
+        // The environment's proxy variables are not read here.
         std::string http_proxy = {}, https_proxy = {}, no_proxy = {};
-        std::string ca_file = {};                                      // empty: the system's
+        std::string ca_file = {};  // empty: the system's
     };
     HttpClient(Options options, const UrlGuard& guard);
     // What is still running ends with operation_aborted. The event loops of the callers must outlive the client.
@@ -87,10 +88,11 @@ class HttpClient {
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    // Both resume on the caller's executor, throw HttpError, and can be cancelled: the connection is then closed at once,
-    // and boost::system::system_error(operation_aborted) comes out. Where a connection leads is asked of the guard's
-    // may_connect (of its check, for a request that goes through a proxy); whether the URL may be fetched at all is for
-    // the caller to check. A request with header names or values that could forge others is refused (protocol).
+    // Both resume on the caller's executor, throw HttpError, and can be cancelled: the connection is then closed at
+    // once, and boost::system::system_error(operation_aborted) comes out. Where a connection leads is asked of the
+    // guard's may_connect (of its check, for a request that goes through a proxy); whether the URL may be fetched at
+    // all is for the caller to check. A request with header names or values that could forge others is refused
+    // (protocol).
     Task<HttpResponse> fetch(HttpRequest request);
     // The body goes to the sink, which must live until this returns (it is not touched afterwards, cancelled or not).
     Task<HttpResponse> stream(HttpRequest request, BodySink& sink);

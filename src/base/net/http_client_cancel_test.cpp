@@ -1,4 +1,7 @@
+#include "base/async/signal.hpp"
+#include "base/async/task_group.hpp"
 #include "base/net/http_client.hpp"
+#include "support/http_client_fixture.hpp"
 
 #include <future>
 
@@ -6,19 +9,15 @@
 #include <boost/system/system_error.hpp>
 #include <gtest/gtest.h>
 
-#include "base/async/signal.hpp"
-#include "base/async/task_group.hpp"
-#include "support/http_client_fixture.hpp"
-
 namespace llmm {
 namespace {
 
 using namespace std::chrono_literals;
 using test::CollectingSink;
 using test::HttpClientTest;
+using test::ok;
 using test::RawConnection;
 using test::RawServer;
-using test::ok;
 using test::run_task;
 
 }  // namespace

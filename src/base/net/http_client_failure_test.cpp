@@ -1,4 +1,5 @@
 #include "base/net/http_client.hpp"
+#include "support/http_client_fixture.hpp"
 
 #include <cstdlib>
 
@@ -6,17 +7,15 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "support/http_client_fixture.hpp"
-
 namespace llmm {
 namespace {
 
 using namespace std::chrono_literals;
 using test::HttpClientTest;
+using test::ok;
 using test::RawConnection;
 using test::RawServer;
 using test::Recorder;
-using test::ok;
 using test::run_task;
 using testing::HasSubstr;
 using testing::Not;

@@ -1,12 +1,12 @@
 #include "base/net/http_client.hpp"
 
+#include "base/async/task_group.hpp"
+#include "support/http_client_fixture.hpp"
+
 #include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "base/async/task_group.hpp"
-#include "support/http_client_fixture.hpp"
 
 namespace llmm {
 namespace {
@@ -14,10 +14,10 @@ namespace {
 using namespace std::chrono_literals;
 using test::CollectingSink;
 using test::HttpClientTest;
+using test::ok;
 using test::RawConnection;
 using test::RawServer;
 using test::Recorder;
-using test::ok;
 using test::run_task;
 using testing::HasSubstr;
 using testing::Not;

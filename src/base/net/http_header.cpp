@@ -7,9 +7,13 @@
 namespace llmm {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c;
+}
 
-bool equal_names(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+bool equal_names(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
 
 std::string_view trimmed(std::string_view text) {
     const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
@@ -20,9 +24,13 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-bool has_line_break(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos; }
+bool has_line_break(std::string_view text) {
+    return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos;
+}
 
-[[noreturn]] void refuse(const std::string& what) { throw HttpError(HttpFailure::protocol, what); }
+[[noreturn]] void refuse(const std::string& what) {
+    throw HttpError(HttpFailure::protocol, what);
+}
 
 // "HTTP/1.1 200 OK"; 0 when it is no status line.
 int status_of(std::string_view line) {

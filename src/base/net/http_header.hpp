@@ -1,9 +1,9 @@
 #pragma once
+#include "base/net/http_client.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "base/net/http_client.hpp"
 
 namespace llmm {
 

@@ -7,7 +7,9 @@ namespace {
 
 using Result = HeadReader::Result;
 
-HttpRequest request() { return {.url = Url::parse("https://h.example/").value()}; }
+HttpRequest request() {
+    return {.url = Url::parse("https://h.example/").value()};
+}
 
 bool refused(const HttpRequest& r) {
     try {

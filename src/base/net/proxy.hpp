@@ -1,7 +1,7 @@
 #pragma once
-#include <string>
-
 #include "base/net/http_client.hpp"
+
+#include <string>
 
 namespace llmm {
 

@@ -107,8 +107,8 @@ bool is_text(std::string_view text) {
 
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos ||
-               (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos || (c >= '0' && c <= '9') ||
+               (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     });
 }
 
@@ -117,19 +117,16 @@ bool is_framing(std::string_view name) {
     constexpr std::string_view kNames[] = {
         "Host",    "Connection", "Keep-Alive", "Proxy-Connection",  "TE",
         "Trailer", "Upgrade",    "Expect",     "Transfer-Encoding", "Content-Length"};
-    return std::ranges::any_of(kNames,
-                               [&](std::string_view other) { return boost::beast::iequals(name, other); });
+    return std::ranges::any_of(kNames, [&](std::string_view other) { return boost::beast::iequals(name, other); });
 }
 
 std::string head_of(const UpstreamRequest& request) {
-    const bool target_ok = request.target.starts_with('/') && is_text(request.target) &&
-                           request.target.find(' ') == std::string::npos;
-    if (!is_token(request.method) || !target_ok)
-        throw HttpError(HttpFailure::protocol, "bad method or target");
+    const bool target_ok =
+        request.target.starts_with('/') && is_text(request.target) && request.target.find(' ') == std::string::npos;
+    if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
     std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, request.target);
     for (const HttpHeader& header : request.headers) {
-        if (!is_token(header.name) || !is_text(header.value))
-            throw HttpError(HttpFailure::protocol, "bad header");
+        if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
         if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
@@ -164,8 +161,8 @@ struct Upstream::Impl {
 
 // One request and its response on one connection, which it owns until the response has ended.
 struct UpstreamResponse::Impl {
-    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home,
-         std::unique_ptr<Connection> used, const UpstreamRequest& request)
+    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home, std::unique_ptr<Connection> used,
+         const UpstreamRequest& request)
         : pool(std::move(home)),
           connection(std::move(used)),
           watchdog(std::make_shared<Watchdog>(executor, *connection)),
@@ -187,8 +184,7 @@ struct UpstreamResponse::Impl {
     void release() {
         watchdog->end();
         const auto home = pool.lock();
-        if (home && parser->keep_alive() && connection->buffer.size() == 0)
-            home->give_back(std::move(connection));
+        if (home && parser->keep_alive() && connection->buffer.size() == 0) home->give_back(std::move(connection));
         connection.reset();
     }
 
@@ -204,8 +200,7 @@ struct UpstreamResponse::Impl {
         const auto address = address_of(endpoint);
         for (;;) {
             error_code error;
-            co_await connection->socket.async_connect(address,
-                                                      asio::redirect_error(asio::use_awaitable, error));
+            co_await connection->socket.async_connect(address, asio::redirect_error(asio::use_awaitable, error));
             if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
             if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
             if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
@@ -215,8 +210,7 @@ struct UpstreamResponse::Impl {
             if (error != asio::error::not_connected) break;
             connection->close();
             co_await sleep_for(kQueueFullPause);
-            if (watchdog->expired())
-                throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
+            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
         }
         if (std::holds_alternative<TcpEndpoint>(endpoint)) {
             connection->socket.set_option(asio::ip::tcp::no_delay(true));
@@ -228,8 +222,7 @@ struct UpstreamResponse::Impl {
     Task<> write(const std::string& head, const std::string& body) {
         error_code error;
         const std::array buffers{asio::buffer(head), asio::buffer(body)};
-        co_await asio::async_write(connection->socket, buffers,
-                                   asio::redirect_error(asio::use_awaitable, error));
+        co_await asio::async_write(connection->socket, buffers, asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
     }
 
@@ -246,8 +239,7 @@ struct UpstreamResponse::Impl {
         error_code bad_syntax;
         if (error == asio::error::eof) {
             parser->put_eof(bad_syntax);
-            if (bad_syntax)
-                fail(on_timeout, error, "the connection was closed before the end of the response");
+            if (bad_syntax) fail(on_timeout, error, "the connection was closed before the end of the response");
         } else if (error) {
             fail(on_timeout, error, "read");
         } else {
@@ -326,8 +318,7 @@ Task<std::string> UpstreamResponse::read_all(std::size_t max_bytes) {
     while (auto piece = co_await read_some()) {
         if (piece->size() > max_bytes - body.size()) {
             impl_->close();
-            throw HttpError(HttpFailure::too_large,
-                            fmt::format("the response has more than {} bytes", max_bytes));
+            throw HttpError(HttpFailure::too_large, fmt::format("the response has more than {} bytes", max_bytes));
         }
         body += *piece;
     }
@@ -351,8 +342,7 @@ Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     for (;;) {
         const bool is_kept = kept != nullptr;
         auto connection = is_kept ? std::move(kept) : std::make_unique<Connection>(executor);
-        auto exchange =
-            std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
+        auto exchange = std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
         if (!is_kept) {
             exchange->watchdog->arm(request.connect_timeout);
             co_await exchange->connect(pool->endpoint);

@@ -45,9 +45,7 @@ class UpstreamParser : public boost::beast::http::basic_parser<false> {
     void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
     std::size_t on_body_impl(string_view body, error_code&) override { return take(body); }
     void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
-    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override {
-        return take(body);
-    }
+    std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override { return take(body); }
     void on_finish_impl(error_code&) override {}
 
     std::size_t take(string_view body) {

@@ -34,8 +34,7 @@ struct Turn {
     bool close = false;
     std::chrono::milliseconds delay{0};  // before the first piece
 };
-using Script =
-    std::vector<Turn>;  // of one connection; behind its end the server waits for the client to close
+using Script = std::vector<Turn>;  // of one connection; behind its end the server waits for the client to close
 
 // A server whose n-th connection follows the n-th script.
 class ScriptedServer {
@@ -77,8 +76,7 @@ class ScriptedServer {
     }
 
     Task<> serve(Socket socket, int number) {
-        const Script script =
-            static_cast<std::size_t>(number) < scripts_.size() ? scripts_[number] : Script{};
+        const Script script = static_cast<std::size_t>(number) < scripts_.size() ? scripts_[number] : Script{};
         for (const Turn& turn : script) {
             if (!co_await read_request(socket, number)) co_return;
             if (turn.delay > 0ms) co_await sleep_for(turn.delay);
@@ -91,8 +89,7 @@ class ScriptedServer {
         char byte = 0;
         boost::system::error_code error;
         while (!error) {
-            co_await socket.async_read_some(asio::buffer(&byte, 1),
-                                            asio::redirect_error(asio::use_awaitable, error));
+            co_await socket.async_read_some(asio::buffer(&byte, 1), asio::redirect_error(asio::use_awaitable, error));
         }
         closed_by_client.push_back(Clock::now());
     }
@@ -103,8 +100,8 @@ class ScriptedServer {
         std::array<char, 4096> block;
         for (;;) {
             boost::system::error_code error;
-            const auto count = co_await socket.async_read_some(
-                asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
+            const auto count =
+                co_await socket.async_read_some(asio::buffer(block), asio::redirect_error(asio::use_awaitable, error));
             if (error) {
                 closed_by_client.push_back(Clock::now());
                 co_return false;
@@ -113,8 +110,7 @@ class ScriptedServer {
             const auto end = text.find("\r\n\r\n");
             if (end == std::string::npos) continue;
             std::size_t length = 0;
-            if (const auto at = text.find("Content-Length: "); at < end)
-                length = std::stoul(text.substr(at + 16));
+            if (const auto at = text.find("Content-Length: "); at < end) length = std::stoul(text.substr(at + 16));
             if (text.size() < end + 4 + length) continue;
             requests.push_back(text);
             connection_of.push_back(number);
@@ -184,8 +180,7 @@ TEST_F(UpstreamTest, reads_a_body_of_known_length) {
 }
 
 TEST_F(UpstreamTest, hands_out_chunks_as_they_arrive) {
-    Upstream upstream(
-        serve({{Turn{{kChunkedHead, "6\r\ndata: \r\n", "2\r\nhi\r\n", "0\r\n", "\r\n"}}}}).endpoint());
+    Upstream upstream(serve({{Turn{{kChunkedHead, "6\r\ndata: \r\n", "2\r\nhi\r\n", "0\r\n", "\r\n"}}}}).endpoint());
     EXPECT_EQ(loop_.run(exchange(upstream)).pieces, (std::vector<std::string>{"data: ", "hi"}));
 }
 
@@ -249,8 +244,7 @@ TEST_F(UpstreamTest, sends_nothing_that_could_become_a_second_request) {
 TEST_F(UpstreamTest, uses_a_connection_again_but_not_after_close) {
     const std::string last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     Upstream upstream(
-        serve({{Turn{{kOk}}, Turn{{kChunkedHead + "1\r\nx\r\n0\r\n\r\n"}}, Turn{{last}}}, {Turn{{kOk}}}})
-            .endpoint());
+        serve({{Turn{{kOk}}, Turn{{kChunkedHead + "1\r\nx\r\n0\r\n\r\n"}}, Turn{{last}}}, {Turn{{kOk}}}}).endpoint());
     for (int i = 0; i < 4; ++i)
         loop_.run(exchange(upstream));
     EXPECT_EQ(server_->connection_of, (std::vector{0, 0, 0, 1}));
@@ -282,8 +276,7 @@ TEST_F(UpstreamTest, sends_again_when_a_kept_connection_closes_without_a_byte) {
 
 TEST_F(UpstreamTest, sends_again_only_once_and_never_after_a_byte) {
     Upstream upstream(
-        serve({{Turn{{kOk}}, Turn{{}, true}}, {Turn{{}, true}}, {Turn{{kOk}}, Turn{{"HTTP/1.1 2"}, true}}})
-            .endpoint());
+        serve({{Turn{{kOk}}, Turn{{}, true}}, {Turn{{}, true}}, {Turn{{kOk}}, Turn{{"HTTP/1.1 2"}, true}}}).endpoint());
     loop_.run(exchange(upstream));
     EXPECT_EQ(failure_of(exchange(upstream)), HttpFailure::broken);
     EXPECT_EQ(server_->connection_of, (std::vector{0, 0, 1}));
@@ -311,8 +304,7 @@ TEST_F(UpstreamTest, refuses_what_is_not_http) {
 }
 
 TEST_F(UpstreamTest, bounds_what_is_read_whole) {
-    Upstream upstream(
-        serve({{Turn{{"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n0123456789"}}}}).endpoint());
+    Upstream upstream(serve({{Turn{{"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n0123456789"}}}}).endpoint());
     auto read_whole = [](Upstream& from, std::size_t limit) -> Task<std::string> {
         UpstreamResponse response = co_await from.send({});
         co_return co_await response.read_all(limit);
@@ -382,8 +374,7 @@ TEST_F(UpstreamTest, waits_for_a_unix_socket_whose_queue_is_full) {
         ::close(::accept(from, nullptr, nullptr));
     };
     tasks.spawn("make room", make_room(listener));
-    EXPECT_EQ(failure_of(exchange(upstream, {.connect_timeout = 5s, .head_timeout = 50ms})),
-              HttpFailure::timeout);
+    EXPECT_EQ(failure_of(exchange(upstream, {.connect_timeout = 5s, .head_timeout = 50ms})), HttpFailure::timeout);
     // Connected this time: what timed out was the answer.
     const int second = ::accept(listener, nullptr, nullptr);
     std::array<char, 64> text{};
@@ -442,12 +433,10 @@ TEST(EndpointTest, is_written_and_read_in_one_form) {
         EXPECT_EQ(to_string(*endpoint), text);
     }
     for (const std::string& text :
-         {std::string(""), std::string("unix:relative.sock"), std::string("unix:"),
-          "unix:/" + std::string(107, 'x'), std::string("unix:/a\0b", 9), std::string("http://localhost:80"),
-          std::string("http://127.0.0.1"), std::string("http://127.0.0.1:0"),
-          std::string("http://127.0.0.1:65536"), std::string("http://127.0.0.1:80/"),
-          std::string("http://::1:80"), std::string("http://[127.0.0.1]:80"),
-          std::string("https://127.0.0.1:80")}) {
+         {std::string(""), std::string("unix:relative.sock"), std::string("unix:"), "unix:/" + std::string(107, 'x'),
+          std::string("unix:/a\0b", 9), std::string("http://localhost:80"), std::string("http://127.0.0.1"),
+          std::string("http://127.0.0.1:0"), std::string("http://127.0.0.1:65536"), std::string("http://127.0.0.1:80/"),
+          std::string("http://::1:80"), std::string("http://[127.0.0.1]:80"), std::string("https://127.0.0.1:80")}) {
         EXPECT_FALSE(parse_endpoint(text)) << text;
     }
 }

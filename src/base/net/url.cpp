@@ -1,13 +1,12 @@
 #include "base/net/url.hpp"
 
-#include <arpa/inet.h>
+#include "base/error/error.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <memory>
 
 #include <curl/curl.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 namespace {
@@ -28,10 +27,18 @@ std::optional<std::string> part(CURLU* handle, CURLUPart which, unsigned flags =
     return std::string(text);
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; }
-bool is_unreserved(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_alpha(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c;
+}
+bool is_unreserved(char c) {
+    return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
 
 std::string lowered(std::string_view text) {
     std::string out(text);
@@ -197,7 +204,9 @@ Url Url::with_query(std::string_view name, std::string_view value) const {
     return parse_own(text_ + (query_.empty() ? "?" : "&") + percent_encode(name) + "=" + percent_encode(value));
 }
 
-std::string Url::for_log() const { return origin() + path_; }
+std::string Url::for_log() const {
+    return origin() + path_;
+}
 
 std::string percent_encode(std::string_view text) {
     static constexpr char kHex[] = "0123456789ABCDEF";

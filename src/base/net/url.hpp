@@ -11,8 +11,8 @@ namespace llmm {
 // segments, the scheme's own port and an empty query are gone.
 class Url {
   public:
-    // nullopt: not absolute, another scheme, user info, anything but visible ASCII, a backslash, an IPv4 address in octal,
-    // hex or short form, a host with escapes, empty labels or a zone, a bad port, longer than 8 KiB.
+    // nullopt: not absolute, another scheme, user info, anything but visible ASCII, a backslash, an IPv4 address in
+    // octal, hex or short form, a host with escapes, empty labels or a zone, a bad port, longer than 8 KiB.
     static std::optional<Url> parse(std::string_view text);
 
     const std::string& str() const { return text_; }

@@ -1,15 +1,14 @@
 #include "base/net/url_guard.hpp"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
+#include "base/error/error.hpp"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cstring>
+#include <ifaddrs.h>
 #include <memory>
-
-#include "base/error/error.hpp"
+#include <netinet/in.h>
 
 namespace llmm {
 namespace {

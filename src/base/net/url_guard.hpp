@@ -1,15 +1,16 @@
 #pragma once
+#include "base/net/url.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "base/net/url.hpp"
 
 struct sockaddr;
 
 namespace llmm {
 
-// Decides which URLs this program may fetch on somebody else's word (a user's, a hub's redirect). Immutable, any thread.
+// Decides which URLs this program may fetch on somebody else's word (a user's, a hub's redirect). Immutable, any
+// thread.
 //
 // Default: https only, port 443, and only to addresses of the public internet. A host that the operator configured
 // (an endpoint, or network.allowed_hosts) may also be private, plain http and on any port.
@@ -18,8 +19,8 @@ class UrlGuard {
     // Entries are "host" (any port) or "host:port"; VALIDATION_FAILED for anything else.
     explicit UrlGuard(std::vector<std::string> allowed_hosts);
 
-    // Throws URL_FORBIDDEN; its detail "reason" is "scheme", "port" or "host". Knows a name, not where it leads: that is
-    // may_connect's part.
+    // Throws URL_FORBIDDEN; its detail "reason" is "scheme", "port" or "host". Knows a name, not where it leads: that
+    // is may_connect's part.
     void check(const Url& url) const;
     // For a redirect: also refuses https to http.
     void check_redirect(const Url& from, const Url& to) const;

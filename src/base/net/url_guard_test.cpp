@@ -1,12 +1,12 @@
 #include "base/net/url_guard.hpp"
 
+#include "base/error/error.hpp"
+
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 
 #include <gtest/gtest.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm {
 namespace {
@@ -28,7 +28,9 @@ struct Address {
     sockaddr_storage storage{};
 };
 
-Url url(std::string_view text) { return Url::parse(text).value(); }
+Url url(std::string_view text) {
+    return Url::parse(text).value();
+}
 
 // The detail "reason" of the refusal; "" when the URL is fine.
 std::string refusal(const auto& check) {

@@ -1,8 +1,8 @@
 #include "base/net/url.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm {
 namespace {

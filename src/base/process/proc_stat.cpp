@@ -97,8 +97,7 @@ std::vector<ProcessIdentity> find_processes_with_environment(std::string_view na
         if (!identity) continue;
         const auto environment = proc::read_virtual_file(fmt::format("/proc/{}/environ", pid));
         if (!environment || (std::string(1, '\0') + *environment).find(wanted) == std::string::npos) continue;
-        if (identify_process(pid) == identity)
-            found.push_back(*identity);  // else the pid changed hands meanwhile
+        if (identify_process(pid) == identity) found.push_back(*identity);  // else the pid changed hands meanwhile
     }
     return found;
 }

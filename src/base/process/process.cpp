@@ -63,8 +63,8 @@ class SpawnSettings {
         ::sigfillset(&all);
         check(::posix_spawnattr_setsigmask(&attributes_, &none));
         check(::posix_spawnattr_setsigdefault(&attributes_, &all));
-        check(::posix_spawnattr_setflags(
-            &attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
+        check(::posix_spawnattr_setflags(&attributes_,
+                                         POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     }
     SpawnSettings(const SpawnSettings&) = delete;
     SpawnSettings& operator=(const SpawnSettings&) = delete;
@@ -94,10 +94,9 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
 }
 
 [[noreturn]] void throw_not_started(const ProcessSpec& spec, std::string_view step, int error) {
-    throw Error(
-        ErrorCode::engine_unavailable,
-        Text{"the program can't be started: it is missing, not executable, or built for another machine",
-             "无法启动该程序：文件不存在、不可执行，或是为其他机器编译的"})
+    throw Error(ErrorCode::engine_unavailable,
+                Text{"the program can't be started: it is missing, not executable, or built for another machine",
+                     "无法启动该程序：文件不存在、不可执行，或是为其他机器编译的"})
         .with_log_note(fmt::format("{} {}: {}", step, spec.program.native(), ::strerrordesc_np(error)));
 }
 
@@ -118,8 +117,7 @@ pid_t spawn(const ProcessSpec& spec) {
 
     const UniqueFd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!input) throw_errno("open /dev/null", errno);
-    const UniqueFd output(
-        ::open(spec.output.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
+    const UniqueFd output(::open(spec.output.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600));
     if (!output) throw_errno("open " + spec.output.native(), errno);
     const SpawnSettings settings(spec.working_directory, input.get(), output.get());
     pid_t pid = 0;

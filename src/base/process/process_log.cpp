@@ -125,8 +125,7 @@ std::vector<std::string> tail_log(const std::filesystem::path& path, std::size_t
         if (result.back().ends_with('\r')) result.back().pop_back();
         start = end + 1;
     }
-    if (result.size() > lines)
-        result.erase(result.begin(), result.end() - static_cast<std::ptrdiff_t>(lines));
+    if (result.size() > lines) result.erase(result.begin(), result.end() - static_cast<std::ptrdiff_t>(lines));
     return result;
 }
 

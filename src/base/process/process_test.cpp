@@ -116,8 +116,7 @@ TEST_F(ProcessTest, gives_exactly_the_environment_arguments_and_directory_that_w
     spec.output = directory_ / "arguments";
     Process arguments = start(spec);
     loop_.run(arguments.wait());
-    EXPECT_EQ(content_of(spec.output),
-              std::filesystem::canonical(directory_.path()).native() + "\n[a b][][*]");
+    EXPECT_EQ(content_of(spec.output), std::filesystem::canonical(directory_.path()).native() + "\n[a b][][*]");
 }
 
 TEST_F(ProcessTest, inherits_no_descriptor_signal_mask_or_ignored_signal) {
@@ -165,16 +164,15 @@ TEST_F(ProcessTest, refuses_texts_that_end_early) {
 }
 
 TEST_F(ProcessTest, stops_with_a_request_first) {
-    Process process =
-        start(shell("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"));
+    Process process = start(shell("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done"));
     ASSERT_TRUE(eventually([&] { return content_of(log()) == "ready\n"; }));
     EXPECT_EQ(loop_.run(process.stop(10s)).code, 0);
     EXPECT_TRUE(content_of(log()).ends_with("asked\n")) << content_of(log());
 }
 
 TEST_F(ProcessTest, kills_what_ignores_the_request_with_its_grandchildren) {
-    Process process = start(
-        shell("trap '' TERM; (trap '' TERM; sleep 1000 & echo $! > grandchild; wait) & wait; sleep 1000"));
+    Process process =
+        start(shell("trap '' TERM; (trap '' TERM; sleep 1000 & echo $! > grandchild; wait) & wait; sleep 1000"));
     const pid_t grandchild = pid_in(directory_ / "grandchild");
     const auto begin = std::chrono::steady_clock::now();
     EXPECT_EQ(loop_.run(process.stop(200ms)).signal, SIGKILL);

@@ -8,9 +8,15 @@ namespace llmm {
 
 using namespace std::chrono;
 
-TimePoint now() { return floor<milliseconds>(system_clock::now()); }
-std::int64_t to_epoch_ms(TimePoint time) { return time.time_since_epoch().count(); }
-TimePoint from_epoch_ms(std::int64_t ms) { return TimePoint{milliseconds{ms}}; }
+TimePoint now() {
+    return floor<milliseconds>(system_clock::now());
+}
+std::int64_t to_epoch_ms(TimePoint time) {
+    return time.time_since_epoch().count();
+}
+TimePoint from_epoch_ms(std::int64_t ms) {
+    return TimePoint{milliseconds{ms}};
+}
 
 std::string to_rfc3339(TimePoint time) {
     const auto day = floor<days>(time);

@@ -1,9 +1,9 @@
 #pragma once
+#include "base/secret/secret.hpp"
+
 #include <filesystem>
 #include <optional>
 #include <string_view>
-
-#include "base/secret/secret.hpp"
 
 namespace llmm::auth {
 
@@ -12,8 +12,8 @@ class AuthService {
   public:
     enum class Mode { key, none };
 
-    // With a preset key nothing is read or written. Otherwise the key of `key_file` is used, made at the first start (mode
-    // 0600, random). Blocks.
+    // With a preset key nothing is read or written. Otherwise the key of `key_file` is used, made at the first start
+    // (mode 0600, random). Blocks.
     AuthService(Mode mode, SecretString preset, std::filesystem::path key_file);
 
     bool is_valid(std::string_view token) const;

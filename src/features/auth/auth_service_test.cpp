@@ -1,11 +1,11 @@
 #include "features/auth/auth_service.hpp"
 
+#include "base/fs/file.hpp"
+#include "support/temporary_directory.hpp"
+
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
-
-#include "base/fs/file.hpp"
-#include "support/temporary_directory.hpp"
 
 namespace llmm::auth {
 

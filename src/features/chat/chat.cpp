@@ -18,9 +18,15 @@ std::optional<Enum> parse(const std::array<std::string_view, Count>& names, std:
 
 }  // namespace
 
-std::string_view name_of(Role role) { return kRoles[static_cast<std::size_t>(role)]; }
-std::string_view name_of(MessageStatus status) { return kStatuses[static_cast<std::size_t>(status)]; }
-std::optional<Role> parse_role(std::string_view text) { return parse<Role>(kRoles, text); }
+std::string_view name_of(Role role) {
+    return kRoles[static_cast<std::size_t>(role)];
+}
+std::string_view name_of(MessageStatus status) {
+    return kStatuses[static_cast<std::size_t>(status)];
+}
+std::optional<Role> parse_role(std::string_view text) {
+    return parse<Role>(kRoles, text);
+}
 std::optional<MessageStatus> parse_message_status(std::string_view text) {
     return parse<MessageStatus>(kStatuses, text);
 }

@@ -1,14 +1,14 @@
 #pragma once
+#include "base/error/error.hpp"
+#include "base/ids/id.hpp"
+#include "base/time/time.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include "base/error/error.hpp"
-#include "base/ids/id.hpp"
-#include "base/time/time.hpp"
 
 namespace llmm::chat {
 

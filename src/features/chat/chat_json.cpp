@@ -1,9 +1,9 @@
 #include "features/chat/chat_json.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/json/json.hpp"
 #include "base/json/reader.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::chat {
 namespace {
@@ -120,8 +120,8 @@ json::object metadata_json(const Metadata& metadata) {
     put(object, "finish_reason", metadata.finish_reason);
     put(object, "model", metadata.model);
     if (metadata.error) {
-        object.emplace("error", json::object{{"error", name_of(metadata.error->error)},
-                                             {"message", metadata.error->message}});
+        object.emplace("error",
+                       json::object{{"error", name_of(metadata.error->error)}, {"message", metadata.error->message}});
     }
     return object;
 }
@@ -157,7 +157,8 @@ SessionChanges parse_session_changes(const json::value& body) {
     changes.deployment = in.string("deployment_id", {.min_length = 1, .max_length = kMaxReference});
     changes.name = read_name(in);
     changes.config = read_config_field(in);
-    for (const auto* name : {"deployment_id", "name", "config"}) refuse_null(in, name);
+    for (const auto* name : {"deployment_id", "name", "config"})
+        refuse_null(in, name);
     if (const auto* object = body.if_object(); object && object->empty()) {
         in.add_problem("", Text{"changes nothing", "没有任何更改"},
                        Text{"deployment_id, name, config", "deployment_id, name, config"});
@@ -178,7 +179,8 @@ ChatCommand parse_chat_command(std::string_view frame) {
     const json::value value = parse_json(frame);
     ObjectReader in(value);
     const auto type = in.choice("type", {"message", "stop"});
-    if (!type && !in.has("type")) in.add_problem("type", Text{"is required", "为必填项"}, Text{"message, stop", "message, stop"});
+    if (!type && !in.has("type"))
+        in.add_problem("type", Text{"is required", "为必填项"}, Text{"message, stop", "message, stop"});
     ChatCommand command = StopCommand{};
     if (type != "stop") command = read_message(in);
     in.finish();
@@ -224,8 +226,12 @@ json::value to_json(const ReplyEnded& event) {
                         {"timings", json_or_null(metadata.timings)}};
 }
 
-std::string to_text(const ChatConfig& config) { return json::serialize(config_json(config)); }
-std::string to_text(const Metadata& metadata) { return json::serialize(metadata_json(metadata)); }
+std::string to_text(const ChatConfig& config) {
+    return json::serialize(config_json(config));
+}
+std::string to_text(const Metadata& metadata) {
+    return json::serialize(metadata_json(metadata));
+}
 
 ChatConfig config_from_text(std::string_view text) {
     const json::value value = parse_own_json(text);
@@ -240,9 +246,9 @@ Metadata metadata_from_text(std::string_view text) {
     const json::object& object = value.as_object();
     Metadata metadata;
     if (const auto* usage = nested(object, "usage")) {
-        metadata.usage = Usage{field<std::int64_t>(*usage, "prompt_tokens"),
-                               field<std::int64_t>(*usage, "completion_tokens"),
-                               field<std::int64_t>(*usage, "total_tokens")};
+        metadata.usage =
+            Usage{field<std::int64_t>(*usage, "prompt_tokens"), field<std::int64_t>(*usage, "completion_tokens"),
+                  field<std::int64_t>(*usage, "total_tokens")};
     }
     if (const auto* timings = nested(object, "timings")) {
         metadata.timings = Timings{field<double>(*timings, "time_to_first_token_ms"),

@@ -1,11 +1,11 @@
 #pragma once
+#include "features/chat/chat.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include <boost/json/fwd.hpp>
-
-#include "features/chat/chat.hpp"
 
 namespace llmm::chat {
 

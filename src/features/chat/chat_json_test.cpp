@@ -1,9 +1,8 @@
 #include "features/chat/chat_json.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/json/json.hpp"
 
+#include <boost/json.hpp>
 #include <gtest/gtest.h>
 
 namespace llmm::chat {
@@ -16,30 +15,44 @@ std::vector<std::string> problems_of(const auto& call) {
         call();
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::validation_failed);
-        for (const Detail& detail : error.details()) names.push_back(detail.name);
+        for (const Detail& detail : error.details())
+            names.push_back(detail.name);
     }
     return names;
 }
 
 std::vector<std::string> config_problems(const std::string& config) {
-    return problems_of([&] { parse_session_request(parse_json(R"({"deployment_id":"tiny","config":)" + config + "}")); });
+    return problems_of(
+        [&] { parse_session_request(parse_json(R"({"deployment_id":"tiny","config":)" + config + "}")); });
 }
 
 TEST(ChatJson, takes_a_configuration_up_to_its_bounds) {
     const std::string least = R"({"temperature":0,"top_p":0,"top_k":0,"min_p":0,"max_tokens":1,"stop":[],"seed":0,)"
                               R"("presence_penalty":-2,"frequency_penalty":-2,"repeat_penalty":0,"system_prompt":""})";
-    const std::string most = R"({"temperature":2,"top_p":1,"top_k":1000,"min_p":1,"max_tokens":1048576,"seed":4294967295,)"
-                             R"("presence_penalty":2,"frequency_penalty":2,"repeat_penalty":2})";
+    const std::string most =
+        R"({"temperature":2,"top_p":1,"top_k":1000,"min_p":1,"max_tokens":1048576,"seed":4294967295,)"
+        R"("presence_penalty":2,"frequency_penalty":2,"repeat_penalty":2})";
     EXPECT_TRUE(config_problems(least).empty());
     EXPECT_TRUE(config_problems(most).empty());
 }
 
 TEST(ChatJson, refuses_a_configuration_beyond_its_bounds) {
-    const std::pair<const char*, const char*> cases[] = {
-        {"temperature", "2.01"},      {"temperature", "-0.1"},       {"top_p", "1.1"},   {"top_k", "1001"},
-        {"top_k", "1.5"},             {"min_p", "-1"},               {"max_tokens", "0"}, {"max_tokens", "1048577"},
-        {"seed", "-1"},               {"seed", "4294967296"},        {"stop", "7"},      {"presence_penalty", "2.1"},
-        {"frequency_penalty", "-2.1"}, {"repeat_penalty", "2.5"},    {"model", "\"x\""}, {"system_prompt", "7"}};
+    const std::pair<const char*, const char*> cases[] = {{"temperature", "2.01"},
+                                                         {"temperature", "-0.1"},
+                                                         {"top_p", "1.1"},
+                                                         {"top_k", "1001"},
+                                                         {"top_k", "1.5"},
+                                                         {"min_p", "-1"},
+                                                         {"max_tokens", "0"},
+                                                         {"max_tokens", "1048577"},
+                                                         {"seed", "-1"},
+                                                         {"seed", "4294967296"},
+                                                         {"stop", "7"},
+                                                         {"presence_penalty", "2.1"},
+                                                         {"frequency_penalty", "-2.1"},
+                                                         {"repeat_penalty", "2.5"},
+                                                         {"model", "\"x\""},
+                                                         {"system_prompt", "7"}};
     for (const auto& [name, value] : cases) {
         EXPECT_EQ(config_problems(std::string("{\"") + name + "\":" + value + "}"),
                   std::vector<std::string>{std::string("config.") + name})
@@ -98,17 +111,21 @@ TEST(ChatJson, columns_come_back_as_they_were) {
 
 TEST(Chat, the_prompt_is_the_system_prompt_and_the_chain_without_empty_replies) {
     const auto message = [](Role role, const char* content, MessageStatus status) {
-        return Message{.id = MessageId::generate(), .session_id = SessionId::generate(), .role = role, .content = content,
+        return Message{.id = MessageId::generate(),
+                       .session_id = SessionId::generate(),
+                       .role = role,
+                       .content = content,
                        .status = status};
     };
-    const std::vector<Message> chain{message(Role::user, "1", MessageStatus::complete),
-                                     message(Role::assistant, "", MessageStatus::failed),
-                                     message(Role::user, "2", MessageStatus::complete),
-                                     message(Role::assistant, "half", MessageStatus::partial),
-                                     message(Role::user, "3", MessageStatus::complete)};
-    EXPECT_EQ(make_prompt({.system_prompt = "Be brief."}, chain),
-              (std::vector<Turn>{{Role::system, "Be brief."}, {Role::user, "1"}, {Role::user, "2"},
-                                 {Role::assistant, "half"}, {Role::user, "3"}}));
+    const std::vector<Message> chain{
+        message(Role::user, "1", MessageStatus::complete), message(Role::assistant, "", MessageStatus::failed),
+        message(Role::user, "2", MessageStatus::complete), message(Role::assistant, "half", MessageStatus::partial),
+        message(Role::user, "3", MessageStatus::complete)};
+    EXPECT_EQ(make_prompt({.system_prompt = "Be brief."}, chain), (std::vector<Turn>{{Role::system, "Be brief."},
+                                                                                     {Role::user, "1"},
+                                                                                     {Role::user, "2"},
+                                                                                     {Role::assistant, "half"},
+                                                                                     {Role::user, "3"}}));
 }
 
 }  // namespace

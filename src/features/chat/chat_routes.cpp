@@ -1,14 +1,14 @@
 #include "features/chat/chat_routes.hpp"
 
-#include <memory>
-
-#include <boost/json.hpp>
-
 #include "features/chat/chat_json.hpp"
 #include "features/chat/event_routes.hpp"
 #include "features/chat/socket_routes.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <memory>
+
+#include <boost/json.hpp>
 
 namespace llmm::chat {
 namespace {
@@ -57,14 +57,16 @@ MessageQuery parse_message_query(const http::Request& request) {
 template <class T>
 http::Response page_response(const http::Request& request, const storage::Page<T>& page) {
     json::array items;
-    for (const T& item : page.items) items.push_back(to_json(item));
+    for (const T& item : page.items)
+        items.push_back(to_json(item));
     return http::ok(request, http::list_json(std::move(items), page.next_cursor.value_or("")));
 }
 
 // Owns the reply: when the client leaves, the session drops the response and the reply with it.
 Task<> stream_events(std::shared_ptr<Reply> reply, http::Language language, http::BodyWriter& out) {
     while (!reply->is_over()) {
-        while (const auto event = reply->poll()) co_await out.write(server_sent_event(*event, language));
+        while (const auto event = reply->poll())
+            co_await out.write(server_sent_event(*event, language));
         co_await reply->wait();
     }
 }
@@ -75,19 +77,28 @@ void ChatRoutes::add_to(http::Router& router) {
     using enum http::Method;
     using http::Router;
     const auto chat = http::Permission::chat;
-    const std::string sessions = "/api/v1/chat/sessions", session = sessions + "/{id}", messages = session + "/messages";
+    const std::string sessions = "/api/v1/chat/sessions", session = sessions + "/{id}",
+                      messages = session + "/messages";
     router.add({post, sessions, chat, "createSession", Router::on(this, &ChatRoutes::create)});
     router.add({get, sessions, chat, "listSessions", Router::on(this, &ChatRoutes::list)});
     router.add({get, session, chat, "getSession", Router::on(this, &ChatRoutes::show)});
     router.add({patch, session, chat, "updateSession", Router::on(this, &ChatRoutes::update)});
     router.add({del, session, chat, "deleteSession", Router::on(this, &ChatRoutes::remove)});
     router.add({get, messages, chat, "listMessages", Router::on(this, &ChatRoutes::list_messages)});
-    router.add({.method = post, .path = messages, .permission = chat, .operation = "createMessage",
-                .handler = Router::on(this, &ChatRoutes::send), .body_limit = http::kLargeBody,
+    router.add({.method = post,
+                .path = messages,
+                .permission = chat,
+                .operation = "createMessage",
+                .handler = Router::on(this, &ChatRoutes::send),
+                .body_limit = http::kLargeBody,
                 .cancel_when_client_leaves = true});
     router.add({post, "/api/v1/chat/messages/{id}/stop", chat, "stopMessage", Router::on(this, &ChatRoutes::stop)});
-    router.add({.method = get, .path = "/ws/v1/chat/{session_id}", .permission = chat, .operation = "watchChat",
-                .handler = {}, .socket_handler = Router::on_socket(this, &ChatRoutes::converse),
+    router.add({.method = get,
+                .path = "/ws/v1/chat/{session_id}",
+                .permission = chat,
+                .operation = "watchChat",
+                .handler = {},
+                .socket_handler = Router::on_socket(this, &ChatRoutes::converse),
                 .before_upgrade = Router::on_upgrade(this, &ChatRoutes::check_session)});
 }
 
@@ -126,9 +137,8 @@ Task<http::Response> ChatRoutes::send(const http::Request& request) {
     auto reply = std::make_shared<Reply>(chat_.send(id, std::move(wanted.message)));
     if (!wanted.stream) co_return http::ok(request, to_json(co_await reply->finish()));
     co_await reply->begin();
-    co_return http::event_stream([reply, language = request.language](http::BodyWriter& out) {
-        return stream_events(reply, language, out);
-    });
+    co_return http::event_stream(
+        [reply, language = request.language](http::BodyWriter& out) { return stream_events(reply, language, out); });
 }
 
 Task<http::Response> ChatRoutes::stop(const http::Request& request) {

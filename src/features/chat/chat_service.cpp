@@ -1,9 +1,9 @@
 #include "features/chat/chat_service.hpp"
 
-#include <utility>
-
 #include "base/log/log.hpp"
 #include "features/chat/chat_json.hpp"
+
+#include <utility>
 
 namespace llmm::chat {
 namespace {
@@ -23,14 +23,15 @@ constexpr std::string_view kDefaultName = "New chat";
 ChatService::ChatService(Deps deps, GenerationLimits limits) : deps_(deps), limits_(limits), tasks_(deps.executor) {}
 
 Task<> ChatService::start() {
-    const auto count = co_await deps_.store.end_abandoned(
-        {ErrorCode::internal, "the service ended while this was being written"});
+    const auto count =
+        co_await deps_.store.end_abandoned({ErrorCode::internal, "the service ended while this was being written"});
     if (count > 0) log::warning("replies were left unfinished by an earlier run", {{"count", count}});
 }
 
 Task<> ChatService::stop() {
     stopping_ = true;
-    for (const auto& [session, generation] : running_) generation->request_stop(StopReason::shutting_down);
+    for (const auto& [session, generation] : running_)
+        generation->request_stop(StopReason::shutting_down);
     co_await tasks_.wait();
 }
 

@@ -1,11 +1,4 @@
 #pragma once
-#include <map>
-#include <memory>
-#include <optional>
-#include <string>
-
-#include <boost/asio/any_io_executor.hpp>
-
 #include "base/async/task.hpp"
 #include "base/async/task_group.hpp"
 #include "features/chat/chat.hpp"
@@ -13,6 +6,13 @@
 #include "features/chat/engine_source.hpp"
 #include "features/chat/generation.hpp"
 #include "features/chat/reply.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
 
 namespace llmm::chat {
 
@@ -36,13 +36,13 @@ class ChatService {
 
     Task<Session> create(SessionRequest request);  // DEPLOYMENT_NOT_FOUND
     Task<storage::Page<Session>> list(SessionQuery query);
-    Task<Session> get(SessionId id);                                 // SESSION_NOT_FOUND, as all below
-    Task<Session> update(SessionId id, SessionChanges changes);      // DEPLOYMENT_NOT_FOUND
-    Task<> remove(SessionId id);                                     // when its reply has ended
+    Task<Session> get(SessionId id);                             // SESSION_NOT_FOUND, as all below
+    Task<Session> update(SessionId id, SessionChanges changes);  // DEPLOYMENT_NOT_FOUND
+    Task<> remove(SessionId id);                                 // when its reply has ended
     Task<storage::Page<Message>> messages(SessionId id, MessageQuery query);
 
-    // Begins a reply. STATE_CONFLICT while the session's last one is being written, SHUTTING_DOWN. What else can go wrong
-    // Reply tells: SESSION_NOT_FOUND, MESSAGE_NOT_FOUND, DEPLOYMENT_NOT_FOUND, CONTEXT_EXCEEDED, ENGINE_*.
+    // Begins a reply. STATE_CONFLICT while the session's last one is being written, SHUTTING_DOWN. What else can go
+    // wrong Reply tells: SESSION_NOT_FOUND, MESSAGE_NOT_FOUND, DEPLOYMENT_NOT_FOUND, CONTEXT_EXCEEDED, ENGINE_*.
     Reply send(SessionId id, NewMessage message);
     // The message when its reply has ended. MESSAGE_NOT_FOUND.
     Task<Message> stop_message(MessageId id);

@@ -33,7 +33,8 @@ class ChatServiceTest : public testing::Test {
   protected:
     void SetUp() override {
         loop_.run(test::insert_deployment(*database_, engines_.id, "tiny"));
-        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_}, GenerationLimits{.flush_interval = 20ms});
+        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_},
+                         GenerationLimits{.flush_interval = 20ms});
         session_ = get(service_->create({"tiny", std::nullopt, {.system_prompt = "Be brief."}}));
     }
     void TearDown() override { loop_.run(service_->stop()); }
@@ -85,7 +86,8 @@ class ChatServiceTest : public testing::Test {
         return events;
     }
     Task<> until_ended(MessageId id) {
-        while ((co_await store_.find(id))->status == MessageStatus::streaming) co_await sleep_for(5ms);
+        while ((co_await store_.find(id))->status == MessageStatus::streaming)
+            co_await sleep_for(5ms);
     }
 
     test::EventLoop loop_;
@@ -143,7 +145,8 @@ TEST_F(ChatServiceTest, events_tell_the_reply_piece_by_piece) {
     EXPECT_EQ(start.message.content, "");
     EXPECT_EQ(start.user_message.content, "Hi");
     std::string text;
-    for (std::size_t i = 1; i + 1 < events.size(); ++i) text += std::get<ReplyDelta>(events[i].body).content;
+    for (std::size_t i = 1; i + 1 < events.size(); ++i)
+        text += std::get<ReplyDelta>(events[i].body).content;
     EXPECT_EQ(text, std::get<ReplyEnded>(events.back().body).message.content);
     EXPECT_TRUE(text.ends_with(" word19"));
 }
@@ -269,8 +272,8 @@ TEST_F(ChatServiceTest, stopping_the_service_stores_what_was_written) {
 }
 
 TEST_F(ChatServiceTest, start_ends_what_a_killed_run_left) {
-    const auto exchange = get(store_.begin_exchange(
-        {session_->id, MessageId::generate(), MessageId::generate(), {"Hi", {}}}));
+    const auto exchange =
+        get(store_.begin_exchange({session_->id, MessageId::generate(), MessageId::generate(), {"Hi", {}}}));
     loop_.run(store_.save_text(exchange.assistant.id, "half"));
     loop_.run(service_->start());
     const Message row = stored(exchange.assistant.id);

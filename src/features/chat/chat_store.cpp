@@ -1,9 +1,9 @@
 #include "features/chat/chat_store.hpp"
 
-#include <fmt/format.h>
-
 #include "features/chat/chat_json.hpp"
 #include "storage/database.hpp"
+
+#include <fmt/format.h>
 
 namespace llmm::chat {
 namespace {
@@ -49,7 +49,8 @@ std::optional<Session> select_session(storage::Session& sql, const SessionId& id
 
 void insert_message(storage::Session& sql, const Message& message) {
     sql.execute(
-        "INSERT INTO chat_messages (id, session_id, parent_id, role, content, status, metadata, created_at, updated_at) "
+        "INSERT INTO chat_messages (id, session_id, parent_id, role, content, status, metadata, created_at, "
+        "updated_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         message.id, message.session_id, message.parent_id, name_of(message.role), message.content,
         name_of(message.status), to_text(message.metadata), message.created_at, message.updated_at);
@@ -58,7 +59,8 @@ void insert_message(storage::Session& sql, const Message& message) {
 // The message itself and all before it, the root first.
 std::vector<Message> select_chain(storage::Session& sql, const MessageId& id) {
     return sql.query(
-        "WITH RECURSIVE chain (id, session_id, parent_id, role, content, status, metadata, created_at, updated_at, depth) "
+        "WITH RECURSIVE chain (id, session_id, parent_id, role, content, status, metadata, created_at, updated_at, "
+        "depth) "
         "AS (SELECT id, session_id, parent_id, role, content, status, metadata, created_at, updated_at, 0 "
         "FROM chat_messages WHERE id = ? "
         "UNION ALL SELECT m.id, m.session_id, m.parent_id, m.role, m.content, m.status, m.metadata, m.created_at, "
@@ -72,10 +74,13 @@ std::optional<MessageId> select_parent(storage::Session& sql, const SessionId& s
                                        const std::optional<MessageId>& wanted) {
     const auto id_of = [](const Row& row) { return MessageId::trusted(row.text(0)); };
     if (!wanted) {
-        return sql.query_one("SELECT id FROM chat_messages WHERE session_id = ? ORDER BY id DESC LIMIT 1", id_of, session);
+        return sql.query_one("SELECT id FROM chat_messages WHERE session_id = ? ORDER BY id DESC LIMIT 1", id_of,
+                             session);
     }
-    auto parent = sql.query_one("SELECT id FROM chat_messages WHERE id = ? AND session_id = ?", id_of, *wanted, session);
-    if (!parent) fail(ErrorCode::message_not_found, "this session has no message {}", "该会话中没有消息 {}", wanted->str());
+    auto parent =
+        sql.query_one("SELECT id FROM chat_messages WHERE id = ? AND session_id = ?", id_of, *wanted, session);
+    if (!parent)
+        fail(ErrorCode::message_not_found, "this session has no message {}", "该会话中没有消息 {}", wanted->str());
     return parent;
 }
 
@@ -132,7 +137,8 @@ Task<storage::Page<Session>> ChatStore::list(SessionQuery query) {
     }
     if (!query.cursor.empty()) {
         const Cursor cursor = Cursor::parse(query.cursor, list);
-        text += fmt::format(" {} ({}, id) {} (?, ?)", params.empty() ? "WHERE" : "AND", order.column, order.down ? "<" : ">");
+        text += fmt::format(" {} ({}, id) {} (?, ?)", params.empty() ? "WHERE" : "AND", order.column,
+                            order.down ? "<" : ">");
         params.push_back(cursor.value_param());
         params.emplace_back(cursor.id);
     }
@@ -153,7 +159,8 @@ Task<bool> ChatStore::update(Session session) {
         co_return co_await database_.write([session](storage::Session& sql) {
             return sql.execute(
                        "UPDATE chat_sessions SET deployment_id = ?, name = ?, config = ?, updated_at = ? WHERE id = ?",
-                       session.deployment_id, session.name, to_text(session.config), session.updated_at, session.id) > 0;
+                       session.deployment_id, session.name, to_text(session.config), session.updated_at,
+                       session.id) > 0;
         });
     } catch (const Error& error) {
         rethrow_for_session(error, session);
@@ -186,7 +193,8 @@ Task<storage::Page<Message>> ChatStore::list(SessionId session, MessageQuery que
 
 Task<std::optional<Message>> ChatStore::find(MessageId id) {
     co_return co_await database_.read([id](storage::Session& sql) {
-        return sql.query_one(fmt::format("SELECT {} FROM chat_messages WHERE id = ?", kMessageColumns), message_from, id);
+        return sql.query_one(fmt::format("SELECT {} FROM chat_messages WHERE id = ?", kMessageColumns), message_from,
+                             id);
     });
 }
 
@@ -219,8 +227,8 @@ Task<Exchange> ChatStore::begin_exchange(NewExchange wanted) {
 
 Task<> ChatStore::save_text(MessageId reply, std::string text) {
     co_await database_.write([reply, text](storage::Session& sql) {
-        sql.execute("UPDATE chat_messages SET content = ?, updated_at = ? WHERE id = ? AND status = ?", text, now(), reply,
-                    name_of(MessageStatus::streaming));
+        sql.execute("UPDATE chat_messages SET content = ?, updated_at = ? WHERE id = ? AND status = ?", text, now(),
+                    reply, name_of(MessageStatus::streaming));
     });
 }
 

@@ -1,11 +1,11 @@
 #pragma once
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/chat/chat.hpp"
 #include "storage/page.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::storage {
 class Database;
@@ -53,7 +53,8 @@ class ChatStore {
 
     Task<storage::Page<Message>> list(SessionId session, MessageQuery query);
     Task<std::optional<Message>> find(MessageId id);
-    // Adds the user's message and the empty reply in one transaction. SESSION_NOT_FOUND, MESSAGE_NOT_FOUND (the parent).
+    // Adds the user's message and the empty reply in one transaction. SESSION_NOT_FOUND, MESSAGE_NOT_FOUND (the
+    // parent).
     Task<Exchange> begin_exchange(NewExchange wanted);
     // The text so far of a reply that is still being written.
     Task<> save_text(MessageId reply, std::string text);

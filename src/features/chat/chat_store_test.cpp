@@ -45,8 +45,8 @@ class ChatStoreTest : public test::OnEachDatabase {
     }
     ErrorCode exchange_code(SessionId session, std::optional<MessageId> parent) {
         std::optional<Exchange> ignored;
-        return code_of(assign(store_.begin_exchange({session, MessageId::generate(), MessageId::generate(), {"x", parent}}),
-                              ignored));
+        return code_of(assign(
+            store_.begin_exchange({session, MessageId::generate(), MessageId::generate(), {"x", parent}}), ignored));
     }
 
     test::EventLoop loop_;
@@ -83,7 +83,8 @@ TEST_P(ChatStoreTest, a_session_needs_a_deployment_that_is_there) {
 }
 
 TEST_P(ChatStoreTest, pages_through_sessions_in_every_order) {
-    for (const char* name : {"b", "a", "d", "c", "a"}) add_session(name);
+    for (const char* name : {"b", "a", "d", "c", "a"})
+        add_session(name);
     for (const std::string sort : {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"}) {
         for (const bool filtered : {false, true}) {
             SessionQuery query{.sort = sort, .limit = 2};
@@ -98,7 +99,8 @@ TEST_P(ChatStoreTest, pages_through_sessions_in_every_order) {
             } while (!query.cursor.empty());
             ASSERT_EQ(all.size(), 5u) << sort;
             std::string names;
-            for (const Session& session : all) names += session.name;
+            for (const Session& session : all)
+                names += session.name;
             if (sort == "name") EXPECT_EQ(names, "aabcd");
             if (sort == "-name") EXPECT_EQ(names, "dcbaa");
             if (sort == "created_at") EXPECT_EQ(names, "badca");
@@ -111,7 +113,8 @@ TEST_P(ChatStoreTest, pages_through_sessions_in_every_order) {
 }
 
 TEST_P(ChatStoreTest, a_cursor_belongs_to_its_filter) {
-    for (int i = 0; i < 3; ++i) add_session("x");
+    for (int i = 0; i < 3; ++i)
+        add_session("x");
     SessionQuery query{.limit = 1};
     query.cursor = *get(store_.list(query)).next_cursor;
     query.deployment_id = deployment_;
@@ -156,13 +159,15 @@ TEST_P(ChatStoreTest, an_exchange_that_is_refused_leaves_nothing) {
 
 TEST_P(ChatStoreTest, pages_through_messages_both_ways) {
     const Session session = add_session("x");
-    for (const char* text : {"1", "2", "3"}) exchange(session.id, text);
+    for (const char* text : {"1", "2", "3"})
+        exchange(session.id, text);
     for (const std::string sort : {"created_at", "-created_at"}) {
         MessageQuery query{.sort = sort, .limit = 4};
         std::string users;
         do {
             const auto page = get(store_.list(session.id, query));
-            for (const Message& message : page.items) users += message.content;
+            for (const Message& message : page.items)
+                users += message.content;
             query.cursor = page.next_cursor.value_or("");
         } while (!query.cursor.empty());
         EXPECT_EQ(users, sort == "created_at" ? "123" : "321");
@@ -171,7 +176,8 @@ TEST_P(ChatStoreTest, pages_through_messages_both_ways) {
 
 TEST_P(ChatStoreTest, ends_what_was_left_streaming) {
     const Session session = add_session("x");
-    const Exchange empty = exchange(session.id, "1"), begun = exchange(session.id, "2"), done = exchange(session.id, "3");
+    const Exchange empty = exchange(session.id, "1"), begun = exchange(session.id, "2"),
+                   done = exchange(session.id, "3");
     loop_.run(store_.save_text(begun.assistant.id, "half"));
     Message finished = done.assistant;
     finished.status = MessageStatus::complete;

@@ -1,12 +1,12 @@
 #include "features/chat/completion_json.hpp"
 
+#include "base/json/json.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <exception>
 
 #include <boost/json.hpp>
-
-#include "base/json/json.hpp"
 
 namespace llmm::chat {
 namespace {
@@ -38,7 +38,8 @@ std::optional<std::int64_t> count_at(const json::object& object, std::string_vie
 std::string shown(std::string text) {
     if (text.size() <= kMaxShown) return text;
     std::size_t end = kMaxShown;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end;  // not inside a character
     return text.substr(0, end) + "…";
 }
 
@@ -47,8 +48,7 @@ Error failed(int status, const std::string& words) {
         return Error(ErrorCode::engine_failed,
                      Text::format("the engine answered with status {}", "引擎返回状态码 {}", status));
     }
-    return Error(ErrorCode::engine_failed,
-                 Text::format("the engine reports: {}", "引擎报告：{}", shown(words)));
+    return Error(ErrorCode::engine_failed, Text::format("the engine reports: {}", "引擎报告：{}", shown(words)));
 }
 
 // {"code":400,"message":…,"type":…}
@@ -63,7 +63,8 @@ Error reported_error(int status, const json::object& error) {
                      std::move(details));
     }
     if (status == 503 || type == "unavailable_error") {
-        return Error(ErrorCode::engine_unavailable, {"the engine is not ready yet", "引擎尚未就绪"}).with_retry_after(1);
+        return Error(ErrorCode::engine_unavailable, {"the engine is not ready yet", "引擎尚未就绪"})
+            .with_retry_after(1);
     }
     return failed(status, text_at(error, "message"));
 }

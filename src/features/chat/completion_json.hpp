@@ -1,10 +1,10 @@
 #pragma once
+#include "features/chat/chat.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "features/chat/chat.hpp"
 
 // The OpenAI-compatible chat completions that engines speak.
 namespace llmm::chat {

@@ -1,8 +1,8 @@
 #include "features/chat/completion_stream.hpp"
 
-#include <exception>
-
 #include "features/chat/completion_json.hpp"
+
+#include <exception>
 
 namespace llmm::chat {
 
@@ -18,7 +18,8 @@ void CompletionStream::feed(std::string_view bytes, std::string& text) {
     } catch (...) {
         failure = std::current_exception();
     }
-    for (const SseEvent& event : events_) take(event, text);
+    for (const SseEvent& event : events_)
+        take(event, text);
     if (failure && !done_) std::rethrow_exception(failure);
 }
 
@@ -38,7 +39,8 @@ void CompletionStream::take(const SseEvent& event, std::string& text) {
 
 void CompletionStream::close() const {
     if (done_ || finish_reason_) return;
-    throw Error(ErrorCode::engine_failed, {"the engine broke off before the end of its answer", "引擎在回答结束前中断"});
+    throw Error(ErrorCode::engine_failed,
+                {"the engine broke off before the end of its answer", "引擎在回答结束前中断"});
 }
 
 }  // namespace llmm::chat

@@ -1,11 +1,11 @@
 #pragma once
+#include "features/chat/chat.hpp"
+#include "features/chat/sse_parser.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "features/chat/chat.hpp"
-#include "features/chat/sse_parser.hpp"
 
 namespace llmm::chat {
 

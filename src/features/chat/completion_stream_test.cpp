@@ -101,8 +101,9 @@ TEST(CompletionJson, tells_a_full_context_from_other_refusals) {
     ASSERT_EQ(full.details().size(), 2u);
     EXPECT_EQ(std::get<std::int64_t>(full.details()[0].value), 12010);
     EXPECT_EQ(std::get<std::int64_t>(full.details()[1].value), 1024);
-    EXPECT_EQ(completion_error(503, R"({"error":{"message":"Loading model","type":"unavailable_error","code":503}})").code(),
-              ErrorCode::engine_unavailable);
+    EXPECT_EQ(
+        completion_error(503, R"({"error":{"message":"Loading model","type":"unavailable_error","code":503}})").code(),
+        ErrorCode::engine_unavailable);
     const Error refused = completion_error(400, R"({"error":{"message":"roles must alternate"}})");
     EXPECT_EQ(refused.code(), ErrorCode::engine_failed);
     EXPECT_NE(refused.message().en.find("roles must alternate"), std::string::npos);
@@ -111,15 +112,17 @@ TEST(CompletionJson, tells_a_full_context_from_other_refusals) {
 
 TEST(CompletionJson, cuts_the_words_of_an_engine_between_characters) {
     std::string long_words;
-    for (int i = 0; i < 500; ++i) long_words += "é";
+    for (int i = 0; i < 500; ++i)
+        long_words += "é";
     const Error error = completion_error(400, R"({"error":{"message":")" + long_words + R"("}})");
     EXPECT_LT(error.message().en.size(), 350u);
     EXPECT_TRUE(error.message().en.ends_with("é…")) << error.message().en;
 }
 
 TEST(CompletionJson, sends_only_what_is_set) {
-    EXPECT_EQ(completion_request("tiny", {}, {{Role::user, "Hi"}}),
-              R"({"model":"tiny","messages":[{"role":"user","content":"Hi"}],"stream":true,"stream_options":{"include_usage":true}})");
+    EXPECT_EQ(
+        completion_request("tiny", {}, {{Role::user, "Hi"}}),
+        R"({"model":"tiny","messages":[{"role":"user","content":"Hi"}],"stream":true,"stream_options":{"include_usage":true}})");
     ChatConfig config{.system_prompt = "never here", .temperature = 0.5, .top_k = 40, .seed = 7};
     config.stop = {"\n\n"};
     const std::string body = completion_request("tiny", config, {});

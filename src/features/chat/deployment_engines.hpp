@@ -1,10 +1,10 @@
 #pragma once
+#include "features/chat/engine_source.hpp"
+#include "features/deployments/deployment_service.hpp"
+
 #include <memory>
 #include <string>
 #include <utility>
-
-#include "features/chat/engine_source.hpp"
-#include "features/deployments/deployment_service.hpp"
 
 namespace llmm::chat {
 
@@ -19,7 +19,8 @@ class DeploymentEngines final : public EngineSource {
     }
 
     Task<Engine> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) override {
-        auto lease = std::make_shared<deployments::EngineLease>(co_await deployments_.ensure_ready(std::move(id), deadline));
+        auto lease =
+            std::make_shared<deployments::EngineLease>(co_await deployments_.ensure_ready(std::move(id), deadline));
         // Shares the ownership of the whole lease, so that the engine stays busy.
         co_return Engine{std::shared_ptr<Upstream>(lease, &lease->upstream()), lease->model()};
     }

@@ -1,11 +1,11 @@
 #pragma once
-#include <chrono>
-#include <memory>
-#include <string>
-
 #include "base/async/task.hpp"
 #include "base/ids/id.hpp"
 #include "base/net/upstream.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
 
 namespace llmm::chat {
 

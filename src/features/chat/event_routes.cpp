@@ -1,10 +1,10 @@
 #include "features/chat/event_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "features/chat/chat_json.hpp"
 #include "http/envelope.hpp"
 #include "http/response.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::chat {
 namespace {
@@ -13,18 +13,29 @@ namespace json = boost::json;
 
 constexpr std::string_view kErrorType = "error";
 
-std::string_view type_of(const ReplyStarted&) { return "message.start"; }
-std::string_view type_of(const ReplyDelta&) { return "message.delta"; }
-std::string_view type_of(const ReplyEnded&) { return "message.end"; }
-std::string_view type_of(const ReplyFailed&) { return kErrorType; }
+std::string_view type_of(const ReplyStarted&) {
+    return "message.start";
+}
+std::string_view type_of(const ReplyDelta&) {
+    return "message.delta";
+}
+std::string_view type_of(const ReplyEnded&) {
+    return "message.end";
+}
+std::string_view type_of(const ReplyFailed&) {
+    return kErrorType;
+}
 
 json::object failure_json(const Error& error, json::value message_id, http::Language language) {
     json::object data{{"message_id", std::move(message_id)}};
-    for (auto& member : http::error_json(error, language)) data.insert(member);
+    for (auto& member : http::error_json(error, language))
+        data.insert(member);
     return data;
 }
 
-json::value data_of(const auto& body, http::Language) { return to_json(body); }
+json::value data_of(const auto& body, http::Language) {
+    return to_json(body);
+}
 json::value data_of(const ReplyFailed& body, http::Language language) {
     return failure_json(body.error, json::value(body.message_id.str()), language);
 }
@@ -49,8 +60,8 @@ std::string socket_frame(const ReplyEvent& event, http::Language language) {
 }
 
 std::string socket_frame(const Error& error, http::Language language) {
-    return json::serialize(json::object{
-        {"type", kErrorType}, {"id", nullptr}, {"data", failure_json(error, nullptr, language)}});
+    return json::serialize(
+        json::object{{"type", kErrorType}, {"id", nullptr}, {"data", failure_json(error, nullptr, language)}});
 }
 
 }  // namespace llmm::chat

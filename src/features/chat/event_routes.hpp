@@ -1,8 +1,8 @@
 #pragma once
-#include <string>
-
 #include "features/chat/chat.hpp"
 #include "http/request.hpp"
+
+#include <string>
 
 namespace llmm::chat {
 

@@ -1,14 +1,14 @@
 #include "features/chat/generation.hpp"
 
-#include <cmath>
-#include <exception>
-
-#include <boost/asio/this_coro.hpp>
-
 #include "base/async/race.hpp"
 #include "base/log/log.hpp"
 #include "features/chat/completion_json.hpp"
 #include "features/chat/completion_stream.hpp"
+
+#include <cmath>
+#include <exception>
+
+#include <boost/asio/this_coro.hpp>
 
 namespace llmm::chat {
 namespace {
@@ -65,7 +65,8 @@ void Generation::request_stop(StopReason reason) {
 }
 
 Task<> Generation::wait_for_end() {
-    while (!ended_) co_await changed_.wait();
+    while (!ended_)
+        co_await changed_.wait();
 }
 
 Task<> Generation::run() {
@@ -91,10 +92,13 @@ Task<> Generation::write_reply() {
 }
 
 Task<> Generation::until_stopped() {
-    while (!stop_reason_) co_await stopped_.wait();
+    while (!stop_reason_)
+        co_await stopped_.wait();
 }
 
-Task<> Generation::answer() { co_await race(converse(), flush_now_and_then()); }
+Task<> Generation::answer() {
+    co_await race(converse(), flush_now_and_then());
+}
 
 void Generation::fail_with(std::exception_ptr error) {
     failure_ = error_of(error);
@@ -115,8 +119,8 @@ Task<> Generation::converse() {
     if (!exchange_->session.deployment_id) {
         fail(ErrorCode::deployment_not_found, "the deployment of this session is gone", "该会话的部署已被删除");
     }
-    const Engine engine = co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id,
-                                                              Clock::now() + deps_.limits.engine_wait);
+    const Engine engine =
+        co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id, Clock::now() + deps_.limits.engine_wait);
     metadata_.model = engine.model;
     asked_at_ = Clock::now();
     UpstreamResponse response = co_await engine.upstream->send(request_for(engine));
@@ -169,7 +173,8 @@ Task<> Generation::flush_now_and_then() {
         try {
             co_await deps_.store.save_text(wanted_.reply_id, exchange_->assistant.content);
         } catch (const Error& error) {
-            log::warning("a reply could not be saved yet", {{"message", wanted_.reply_id.str()}, {"error", error.what()}});
+            log::warning("a reply could not be saved yet",
+                         {{"message", wanted_.reply_id.str()}, {"error", error.what()}});
         }
     }
 }

@@ -1,4 +1,10 @@
 #pragma once
+#include "base/async/signal.hpp"
+#include "base/async/task.hpp"
+#include "features/chat/chat.hpp"
+#include "features/chat/chat_store.hpp"
+#include "features/chat/engine_source.hpp"
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -7,26 +13,20 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include "base/async/signal.hpp"
-#include "base/async/task.hpp"
-#include "features/chat/chat.hpp"
-#include "features/chat/chat_store.hpp"
-#include "features/chat/engine_source.hpp"
-
 namespace llmm::chat {
 
 enum class StopReason { asked, client_left, shutting_down };
 
 struct GenerationLimits {
-    std::chrono::milliseconds engine_wait{300'000};   // until the deployment's engine is ready
-    std::chrono::milliseconds answer_wait{600'000};   // until the engine answers: reading a long prompt takes a while
-    std::chrono::milliseconds stall_wait{120'000};    // between two pieces; llama-server pings every 30 s
-    std::chrono::milliseconds flush_interval{750};    // how much of a reply a killed manager may lose
+    std::chrono::milliseconds engine_wait{300'000};  // until the deployment's engine is ready
+    std::chrono::milliseconds answer_wait{600'000};  // until the engine answers: reading a long prompt takes a while
+    std::chrono::milliseconds stall_wait{120'000};   // between two pieces; llama-server pings every 30 s
+    std::chrono::milliseconds flush_interval{750};   // how much of a reply a killed manager may lose
     std::size_t max_reply_bytes = 16 << 20;
 };
 
-// Writes one reply. The service runs it as a task of its own, which no request can cancel: what is left to do after a stop
-// is done there. Requests watch it (see Reply). Used from the event loop only.
+// Writes one reply. The service runs it as a task of its own, which no request can cancel: what is left to do after a
+// stop is done there. Requests watch it (see Reply). Used from the event loop only.
 class Generation {
   public:
     struct Deps {

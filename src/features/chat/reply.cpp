@@ -21,7 +21,8 @@ Reply::~Reply() {
 }
 
 Task<> Reply::begin() {
-    while (!generation_->answered() && !generation_->ended()) co_await generation_->changed().wait();
+    while (!generation_->answered() && !generation_->ended())
+        co_await generation_->changed().wait();
     if (generation_->answered()) co_return;
     if (generation_->failure()) throw *generation_->failure();
     if (generation_->stop_reason() == StopReason::shutting_down) {
@@ -34,7 +35,8 @@ bool Reply::has_event() const {
 }
 
 Task<> Reply::wait() {
-    while (!over_ && !has_event()) co_await generation_->changed().wait();
+    while (!over_ && !has_event())
+        co_await generation_->changed().wait();
 }
 
 std::optional<ReplyEvent> Reply::poll() {

@@ -1,11 +1,11 @@
 #pragma once
-#include <cstddef>
-#include <memory>
-#include <optional>
-
 #include "base/async/task.hpp"
 #include "features/chat/chat.hpp"
 #include "features/chat/generation.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
 
 namespace llmm::chat {
 

@@ -11,12 +11,15 @@ namespace {
 constexpr std::size_t kMaxComplaints = 16;
 }  // namespace
 
-Task<> SocketChat::run() { co_await race(read_commands(), write_events()); }
+Task<> SocketChat::run() {
+    co_await race(read_commands(), write_events());
+}
 
 Task<> SocketChat::read_commands() {
     while (const auto frame = co_await socket_.receive()) {
         obey(*frame);
-        while (complaints_.size() >= kMaxComplaints) co_await changed_.wait();
+        while (complaints_.size() >= kMaxComplaints)
+            co_await changed_.wait();
     }
 }
 
@@ -50,7 +53,8 @@ Task<> SocketChat::write_events() {
             co_await socket_.send(frame);
         }
         if (!begun_) continue;
-        while (const auto event = reply_->poll()) co_await socket_.send(socket_frame(*event, language_));
+        while (const auto event = reply_->poll())
+            co_await socket_.send(socket_frame(*event, language_));
         if (!reply_->is_over()) continue;
         reply_.reset();
         begun_ = false;
@@ -58,7 +62,8 @@ Task<> SocketChat::write_events() {
 }
 
 Task<> SocketChat::wait_for_work() {
-    while (complaints_.empty() && !reply_) co_await changed_.wait();
+    while (complaints_.empty() && !reply_)
+        co_await changed_.wait();
     if (!complaints_.empty()) co_return;
     try {
         co_await race(wait_for_reply(), wait_for_complaint());
@@ -78,7 +83,8 @@ Task<> SocketChat::wait_for_reply() {
 }
 
 Task<> SocketChat::wait_for_complaint() {
-    while (complaints_.empty()) co_await changed_.wait();
+    while (complaints_.empty())
+        co_await changed_.wait();
 }
 
 }  // namespace llmm::chat

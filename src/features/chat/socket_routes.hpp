@@ -1,16 +1,16 @@
 #pragma once
+#include "base/async/signal.hpp"
+#include "base/async/task.hpp"
+#include "features/chat/chat_service.hpp"
+#include "http/request.hpp"
+#include "http/web_socket.hpp"
+
 #include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
-
-#include "base/async/signal.hpp"
-#include "base/async/task.hpp"
-#include "features/chat/chat_service.hpp"
-#include "http/request.hpp"
-#include "http/web_socket.hpp"
 
 namespace llmm::chat {
 

@@ -1,8 +1,8 @@
 #include "features/chat/sse_parser.hpp"
 
-#include <utility>
-
 #include "base/error/error.hpp"
+
+#include <utility>
 
 namespace llmm::chat {
 

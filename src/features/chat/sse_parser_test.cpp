@@ -10,7 +10,8 @@ namespace {
 std::vector<SseEvent> parse(std::initializer_list<std::string_view> pieces) {
     SseParser parser;
     std::vector<SseEvent> events;
-    for (const auto piece : pieces) parser.feed(piece, events);
+    for (const auto piece : pieces)
+        parser.feed(piece, events);
     return events;
 }
 
@@ -30,13 +31,16 @@ const std::vector<SseEvent> kEvents{{"", "{\"choices\":[{\"delta\":{\"content\":
                                     {"", ""},
                                     {"", "[DONE]"}};
 
-TEST(SseParser, reads_events_of_all_line_ends) { EXPECT_EQ(parse({kStream}), kEvents); }
+TEST(SseParser, reads_events_of_all_line_ends) {
+    EXPECT_EQ(parse({kStream}), kEvents);
+}
 
 TEST(SseParser, gives_the_same_wherever_the_stream_is_split) {
     for (std::size_t i = 0; i <= kStream.size(); ++i) {
         EXPECT_EQ(parse({kStream.substr(0, i), kStream.substr(i)}), kEvents) << i;
         for (std::size_t j = i; j <= kStream.size(); j += 3) {
-            ASSERT_EQ(parse({kStream.substr(0, i), kStream.substr(i, j - i), kStream.substr(j)}), kEvents) << i << " " << j;
+            ASSERT_EQ(parse({kStream.substr(0, i), kStream.substr(i, j - i), kStream.substr(j)}), kEvents)
+                << i << " " << j;
         }
     }
 }
@@ -54,7 +58,8 @@ TEST(SseParser, bounds_an_event_of_many_short_lines) {
     std::vector<SseEvent> events;
     EXPECT_THROW(
         {
-            for (int i = 0; i < 100; ++i) parser.feed("data: x\n", events);
+            for (int i = 0; i < 100; ++i)
+                parser.feed("data: x\n", events);
         },
         Error);
 }

@@ -1,13 +1,13 @@
 #pragma once
+#include "base/ids/id.hpp"
+#include "base/process/process.hpp"
+#include "base/time/time.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/ids/id.hpp"
-#include "base/process/process.hpp"
-#include "base/time/time.hpp"
 
 namespace llmm::deployments {
 

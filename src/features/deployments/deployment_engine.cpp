@@ -1,5 +1,8 @@
 #include "features/deployments/deployment_engine.hpp"
 
+#include "base/fs/file.hpp"
+#include "features/deployments/deployment_json.hpp"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -8,9 +11,6 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "base/fs/file.hpp"
-#include "features/deployments/deployment_json.hpp"
 
 namespace llmm::deployments {
 namespace {
@@ -28,7 +28,9 @@ constexpr std::string_view kSocketSuffix = ".sock";
                  {"variable", std::string("LLM_MANAGER_LLAMA_SERVER")}});
 }
 
-std::string short_id(const InstanceId& id) { return id.str().substr(id.str().size() - kShortId); }
+std::string short_id(const InstanceId& id) {
+    return id.str().substr(id.str().size() - kShortId);
+}
 
 bool has_room(const std::filesystem::path& directory) {
     return directory.native().size() + 1 + kShortId + kSocketSuffix.size() <= kMaxSocketPath;
@@ -36,7 +38,7 @@ bool has_room(const std::filesystem::path& directory) {
 
 // Somebody else could have made a directory below /tmp first, to read what is said or to answer instead of the engine.
 void check_private(const std::filesystem::path& directory) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(directory.c_str(), &info) != 0) throw_errno("lstat socket directory", errno);
     if (S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() && (info.st_mode & 077) == 0) return;
     throw Error(ErrorCode::engine_unavailable,
@@ -64,7 +66,8 @@ Variables device_variables(const std::string& gpu_device) {
     // An index that does not exist hides every device (CUDA C++ Programming Guide, "CUDA Environment Variables").
     if (gpu_device == "cpu") return {{"CUDA_VISIBLE_DEVICES", "-1"}, {"HIP_VISIBLE_DEVICES", "-1"}};
     // The numbers of nvidia-smi, not those of "fastest first".
-    return {{"CUDA_DEVICE_ORDER", "PCI_BUS_ID"}, {"CUDA_VISIBLE_DEVICES", gpu_device}, {"HIP_VISIBLE_DEVICES", gpu_device}};
+    return {
+        {"CUDA_DEVICE_ORDER", "PCI_BUS_ID"}, {"CUDA_VISIBLE_DEVICES", gpu_device}, {"HIP_VISIBLE_DEVICES", gpu_device}};
 }
 
 }  // namespace
@@ -89,7 +92,8 @@ Task<llama_server::Program> EngineStarter::program() {
 
 Task<EngineInfo> EngineStarter::info() {
     EngineInfo info{.name = std::string(llama_server::kDescriptor.name), .version = {}, .reason = {}, .formats = {}};
-    for (const std::string_view format : llama_server::kDescriptor.formats) info.formats.emplace_back(format);
+    for (const std::string_view format : llama_server::kDescriptor.formats)
+        info.formats.emplace_back(format);
     try {
         const auto found = co_await program();
         info.version = found.build ? fmt::format("b{}", *found.build) : found.version;
@@ -150,7 +154,8 @@ void check_port_free(int port) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
     throw Error(ErrorCode::port_in_use,
-                Text::format("port {} can't be listened on: another program has it", "端口 {} 无法监听：已被其他程序占用", port),
+                Text::format("port {} can't be listened on: another program has it",
+                             "端口 {} 无法监听：已被其他程序占用", port),
                 {{"port", std::int64_t{port}}});
 }
 

@@ -1,16 +1,16 @@
 #pragma once
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+#include "base/error/error.hpp"
+#include "features/deployments/deployment.hpp"
+#include "integrations/engines/llama_server/llama_server.hpp"
+
 #include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/async/blocking_pool.hpp"
-#include "base/async/task.hpp"
-#include "base/error/error.hpp"
-#include "features/deployments/deployment.hpp"
-#include "integrations/engines/llama_server/llama_server.hpp"
 
 namespace llmm::deployments {
 
@@ -34,8 +34,8 @@ class EngineStarter {
     };
     EngineStarter(BlockingPool& files, Places places) : files_(files), places_(std::move(places)) {}
 
-    // Searched again each time, so that an engine that is installed later is found; asked for its version and flags only
-    // when the file has changed. Throws ENGINE_UNAVAILABLE with how to get it.
+    // Searched again each time, so that an engine that is installed later is found; asked for its version and flags
+    // only when the file has changed. Throws ENGINE_UNAVAILABLE with how to get it.
     Task<engines::llama_server::Program> program();
     Task<EngineInfo> info();  // throws nothing that says "unavailable"
 

@@ -1,9 +1,9 @@
 #include "features/deployments/deployment_json.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/json/json.hpp"
 #include "base/json/reader.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::deployments {
 namespace {
@@ -24,14 +24,18 @@ std::string valid_utf8(std::string_view text) {
     std::string result;
     for (std::size_t i = 0; i < text.size();) {
         const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-                                   : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+        const std::size_t length = lead < 0x80                   ? 1
+                                   : lead >= 0xc2 && lead < 0xe0 ? 2
+                                   : lead >= 0xe0 && lead < 0xf0 ? 3
+                                   : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                                 : 0;
         bool valid = length > 0 && i + length <= text.size();
-        for (std::size_t k = 1; valid && k < length; ++k) valid = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
+        for (std::size_t k = 1; valid && k < length; ++k)
+            valid = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
         if (valid && length > 2) {  // overlong forms, surrogates, beyond U+10FFFF
             const auto second = static_cast<unsigned char>(text[i + 1]);
-            valid = !(lead == 0xe0 && second < 0xa0) && !(lead == 0xed && second > 0x9f) && !(lead == 0xf0 && second < 0x90) &&
-                    !(lead == 0xf4 && second > 0x8f);
+            valid = !(lead == 0xe0 && second < 0xa0) && !(lead == 0xed && second > 0x9f) &&
+                    !(lead == 0xf0 && second < 0x90) && !(lead == 0xf4 && second > 0x8f);
         }
         result += valid ? text.substr(i, length) : std::string_view("\xef\xbf\xbd");
         i += valid ? length : 1;
@@ -89,11 +93,13 @@ DeploymentRequest parse_request(const json::value& body) {
 
 DeploymentChanges parse_changes(const json::value& body) {
     ObjectReader in(body);
-    DeploymentChanges changes{.name = in.string("name", {.min_length = 1, .max_length = kLongestName}),
-                              .config = config_text(in),
-                              .idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle})};
+    DeploymentChanges changes{
+        .name = in.string("name", {.min_length = 1, .max_length = kLongestName}),
+        .config = config_text(in),
+        .idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle})};
     if (body.is_object() && body.get_object().empty()) {
-        in.add_problem("", {"changes nothing", "没有任何修改"}, {"name, config, idle_unload_seconds", "name, config, idle_unload_seconds"});
+        in.add_problem("", {"changes nothing", "没有任何修改"},
+                       {"name, config, idle_unload_seconds", "name, config, idle_unload_seconds"});
     }
     in.finish();
     return changes;
@@ -101,14 +107,16 @@ DeploymentChanges parse_changes(const json::value& body) {
 
 json::value to_json(const Deployment& deployment) {
     json::array instances;
-    for (const Instance& instance : deployment.instances) instances.push_back(to_json(instance));
+    for (const Instance& instance : deployment.instances)
+        instances.push_back(to_json(instance));
     return json::object{
         {"id", deployment.id.str()},
         {"model_id", deployment.model_id.str()},
         {"model_ref", deployment.model_ref},
         {"name", deployment.name},
         {"engine", deployment.engine},
-        {"engine_reason", deployment.engine_reason.empty() ? json::value(nullptr) : json::value(deployment.engine_reason)},
+        {"engine_reason",
+         deployment.engine_reason.empty() ? json::value(nullptr) : json::value(deployment.engine_reason)},
         {"status", name_of(deployment.status)},
         {"desired", name_of(deployment.desired)},
         {"port", or_null(deployment.port)},
@@ -143,16 +151,18 @@ json::value log_line_json(std::string_view text) {
 
 json::value to_json(const LogTail& tail) {
     json::array lines;
-    for (const std::string& line : tail.lines) lines.push_back(log_line_json(line));
+    for (const std::string& line : tail.lines)
+        lines.push_back(log_line_json(line));
     return json::object{{"lines", std::move(lines)}, {"truncated", tail.truncated}};
 }
 
 void check_config(const std::string& config) {
     Details problems = llama_server::validate(parse_own_json(config));
     if (problems.empty()) return;
-    for (Detail& problem : problems) problem.name.insert(0, problem.name.empty() ? "config" : "config.");
-    throw Error(ErrorCode::validation_failed, Text{"some options of the engine are not as described", "部分引擎参数不符合要求"},
-                std::move(problems));
+    for (Detail& problem : problems)
+        problem.name.insert(0, problem.name.empty() ? "config" : "config.");
+    throw Error(ErrorCode::validation_failed,
+                Text{"some options of the engine are not as described", "部分引擎参数不符合要求"}, std::move(problems));
 }
 
 engines::OptionValues engine_options(const std::string& config, const std::string& gpu_device) {

@@ -1,16 +1,16 @@
 #pragma once
-#include <span>
-#include <string>
-#include <string_view>
-
-#include <boost/json/fwd.hpp>
-
 #include "base/async/task.hpp"
 #include "base/events/event_bus.hpp"
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_log.hpp"
 #include "features/deployments/deployment_service.hpp"
 #include "integrations/engines/engine.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <boost/json/fwd.hpp>
 
 // The only place where fields of deployments are spelled.
 namespace llmm::deployments {

@@ -1,8 +1,8 @@
 #include "features/deployments/deployment_json.hpp"
 
-#include <set>
-
 #include "base/json/json.hpp"
+
+#include <set>
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -15,18 +15,32 @@ std::set<std::string> problems_of(std::string_view body) {
     try {
         parse_request(parse_json(body));
     } catch (const Error& error) {
-        for (const Detail& detail : error.details()) names.insert(detail.name);
+        for (const Detail& detail : error.details())
+            names.insert(detail.name);
     }
     return names;
 }
 
 Deployment example() {
-    return {.id = DeploymentId::generate(), .model_id = ModelId::generate(), .model_ref = "demo:tiny-chat", .name = "tiny",
-            .engine = "llama-server", .engine_reason = "", .status = Status::running, .desired = Desired::running,
-            .port = {}, .config = R"({"parallel":2})", .effective = R"({"parallel":2})", .last_error = "bad \xff byte",
-            .instances = {{.id = InstanceId::generate(), .state = InstanceState::ready, .process = ProcessIdentity{.pid = 7, .start_ticks = 0, .boot_id = {}},
-                           .endpoint = "unix:/a.sock", .memory_bytes = 5},
-                          {.id = InstanceId::generate(), .process = {}, .endpoint = "unix:/b.sock", .memory_bytes = {}}}};
+    return {
+        .id = DeploymentId::generate(),
+        .model_id = ModelId::generate(),
+        .model_ref = "demo:tiny-chat",
+        .name = "tiny",
+        .engine = "llama-server",
+        .engine_reason = "",
+        .status = Status::running,
+        .desired = Desired::running,
+        .port = {},
+        .config = R"({"parallel":2})",
+        .effective = R"({"parallel":2})",
+        .last_error = "bad \xff byte",
+        .instances = {{.id = InstanceId::generate(),
+                       .state = InstanceState::ready,
+                       .process = ProcessIdentity{.pid = 7, .start_ticks = 0, .boot_id = {}},
+                       .endpoint = "unix:/a.sock",
+                       .memory_bytes = 5},
+                      {.id = InstanceId::generate(), .process = {}, .endpoint = "unix:/b.sock", .memory_bytes = {}}}};
 }
 
 TEST(DeploymentJson, a_full_request_is_read) {
@@ -57,7 +71,8 @@ TEST(DeploymentJson, problems_of_the_config_have_its_name) {
         FAIL() << "accepted";
     } catch (const Error& error) {
         std::set<std::string> names;
-        for (const Detail& detail : error.details()) names.insert(detail.name);
+        for (const Detail& detail : error.details())
+            names.insert(detail.name);
         EXPECT_EQ(names, (std::set<std::string>{"config.parallel", "config.port"}));
     }
 }

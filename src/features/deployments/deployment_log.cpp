@@ -1,11 +1,11 @@
 #include "features/deployments/deployment_log.hpp"
 
+#include "base/fs/file.hpp"
+#include "base/process/process.hpp"
+
 #include <algorithm>
 #include <fcntl.h>
 #include <span>
-
-#include "base/fs/file.hpp"
-#include "base/process/process.hpp"
 
 namespace llmm::deployments {
 namespace {

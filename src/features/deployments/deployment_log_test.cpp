@@ -1,9 +1,9 @@
 #include "features/deployments/deployment_log.hpp"
 
-#include <fstream>
-
 #include "base/process/process.hpp"
 #include "support/temporary_directory.hpp"
+
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,5 @@
-#include "features/deployments/deployment_service.hpp"
-
 #include "features/deployments/deployment_log.hpp"
+#include "features/deployments/deployment_service.hpp"
 #include "support/deployment_world.hpp"
 
 #include <gmock/gmock.h>
@@ -17,10 +16,11 @@ std::string variable(const char* name) {
 }
 
 Task<std::string> ask(Upstream& engine) {
-    UpstreamResponse response = co_await engine.send({.method = "POST",
-                                                      .target = "/v1/chat/completions",
-                                                      .headers = {{"Content-Type", "application/json"}},
-                                                      .body = R"({"max_tokens":8,"messages":[{"role":"user","content":"Hello"}]})"});
+    UpstreamResponse response =
+        co_await engine.send({.method = "POST",
+                              .target = "/v1/chat/completions",
+                              .headers = {{"Content-Type", "application/json"}},
+                              .body = R"({"max_tokens":8,"messages":[{"role":"user","content":"Hello"}]})"});
     co_return co_await response.read_all();
 }
 
@@ -33,7 +33,8 @@ TEST(RealDeployment, runs_answers_and_is_adopted) {
     world.settings.user_data = std::filesystem::path(variable("HOME")) / ".local/share/llm-manager";
     world.begin();
     const auto engine = world.run(world.service->engines()).at(0);
-    ASSERT_FALSE(engine.reason) << "no llama-server here: run scripts/install-llama-server (" << engine.reason->en << ')';
+    ASSERT_FALSE(engine.reason) << "no llama-server here: run scripts/install-llama-server (" << engine.reason->en
+                                << ')';
 
     const auto created = world.create({.config = R"({"context_size":256,"parallel":2})"});
     auto lease = world.lease(created);

@@ -1,15 +1,15 @@
 #include "features/deployments/deployment_reconciler.hpp"
 
-#include <algorithm>
-#include <random>
-
-#include <fmt/format.h>
-
 #include "base/async/race.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/deployments/deployment_json.hpp"
 #include "features/models/model_service.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include <fmt/format.h>
 
 namespace llmm::deployments {
 namespace {
@@ -35,7 +35,9 @@ bool differs(std::optional<std::int64_t> before, std::int64_t after) {
     return !before || std::abs(*before - after) * 100 > *before;
 }
 
-Task<> ended_then_keep(Process& process, std::optional<ExitStatus>& status) { status = co_await process.wait(); }
+Task<> ended_then_keep(Process& process, std::optional<ExitStatus>& status) {
+    status = co_await process.wait();
+}
 
 }  // namespace
 
@@ -75,7 +77,8 @@ void Reconciler::finish(Leave leave) {
 }
 
 Task<> Reconciler::ended() {
-    while (!ended_) co_await wait_settled(settlements_);
+    while (!ended_)
+        co_await wait_settled(settlements_);
 }
 
 Task<> Reconciler::run() {
@@ -147,8 +150,12 @@ Task<Reconciler::Engine> Reconciler::spawn(const Deployment& wanted) {
     const auto model = co_await deps_.models.engine_path(wanted.model_id);
     const InstanceId id = InstanceId::generate();
     const Endpoint endpoint = co_await deps_.starter.endpoint_for(id, wanted.port);
-    Instance instance{.id = id, .state = InstanceState::starting, .process = {},
-                      .endpoint = to_string(endpoint), .memory_bytes = {}, .started_at = now()};
+    Instance instance{.id = id,
+                      .state = InstanceState::starting,
+                      .process = {},
+                      .endpoint = to_string(endpoint),
+                      .memory_bytes = {},
+                      .started_at = now()};
     const ProcessSpec spec = co_await deps_.starter.spec(wanted, instance.id, endpoint, model);
     co_await deps_.store.insert_instance(id_, instance);
     co_await settle({.status = Status::deploying});
@@ -170,7 +177,8 @@ Task<> Reconciler::watch(const Deployment& wanted) {
     while (engine_ && version_ == seen_) {
         co_await check(wanted);
         if (!engine_ || version_ != seen_) co_return;
-        const Woken woken = co_await wait(engine_->ready() ? settings_.pace.health_interval : settings_.pace.start_poll);
+        const Woken woken =
+            co_await wait(engine_->ready() ? settings_.pace.health_interval : settings_.pace.start_poll);
         if (woken != Woken::ended) continue;
         const ExitStatus status = co_await engine_->process.wait();
         const bool was_ready = engine_->was_ready;
@@ -209,8 +217,10 @@ Task<> Reconciler::check(const Deployment& wanted) {
     if (!hangs && !too_slow) co_return;
     const bool was_ready = engine_->was_ready;
     std::string what = co_await describe_end(
-        hangs ? fmt::format("the engine did not answer for {} s", duration_cast<std::chrono::seconds>(time - engine_->healthy_at).count())
-              : fmt::format("the engine was not ready after {} s", duration_cast<std::chrono::seconds>(time - engine_->started).count()),
+        hangs ? fmt::format("the engine did not answer for {} s",
+                            duration_cast<std::chrono::seconds>(time - engine_->healthy_at).count())
+              : fmt::format("the engine was not ready after {} s",
+                            duration_cast<std::chrono::seconds>(time - engine_->started).count()),
         ExitStatus{});
     co_await engine_->process.stop(settings_.stop_grace);
     co_await forget_engine();
@@ -273,7 +283,8 @@ Task<> Reconciler::after_failure(std::string what, bool was_ready) {
     const auto time = Clock::now();
     const Pace& pace = settings_.pace;
     crashes_.push_back(time);
-    while (time - crashes_.front() > pace.crash_window) crashes_.pop_front();
+    while (time - crashes_.front() > pace.crash_window)
+        crashes_.pop_front();
     if (!was_ready) ++early_exits_;
     if (early_exits_ >= pace.max_early_exits || crashes_.size() >= pace.max_crashes) parked_ = true;
     const auto doublings = std::min<std::size_t>(failures_++, 20);
@@ -323,13 +334,17 @@ Task<Reconciler::Woken> Reconciler::wait(milliseconds limit) {
 }
 
 Task<> Reconciler::wait_changed(std::uint64_t seen) {
-    while (version_ == seen) co_await changed_.wait();
+    while (version_ == seen)
+        co_await changed_.wait();
 }
 
-Task<> Reconciler::changed_or_late(milliseconds limit) { co_await race(wait_changed(seen_), sleep_for(limit)); }
+Task<> Reconciler::changed_or_late(milliseconds limit) {
+    co_await race(wait_changed(seen_), sleep_for(limit));
+}
 
 Task<> Reconciler::wait_settled(std::uint64_t seen) {
-    while (settlements_ == seen) co_await settled_.wait();
+    while (settlements_ == seen)
+        co_await settled_.wait();
 }
 
 bool Reconciler::idle_too_long(const Deployment& wanted) const {
@@ -352,7 +367,8 @@ Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline) {
         const auto row = co_await deps_.store.find(id_);
         if (!row) fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_.str());
         if (row->desired == Desired::stopped || finishing_) {
-            fail(ErrorCode::state_conflict, "the deployment {} is stopped: start it first", "部署 {} 已停止，请先启动", row->name);
+            fail(ErrorCode::state_conflict, "the deployment {} is stopped: start it first", "部署 {} 已停止，请先启动",
+                 row->name);
         }
         if (std::exchange(unloaded_, false)) poke();
         if (engine_ && engine_->ready() && !restart_wanted_) co_return lease();
@@ -363,7 +379,8 @@ Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline) {
         }
         const auto left = duration_cast<milliseconds>(deadline - Clock::now());
         if (left <= milliseconds(0)) {
-            fail(ErrorCode::engine_timeout, "the engine of {} is not ready in time", "部署 {} 的引擎未能及时就绪", row->name);
+            fail(ErrorCode::engine_timeout, "the engine of {} is not ready in time", "部署 {} 的引擎未能及时就绪",
+                 row->name);
         }
         co_await race(wait_settled(seen), sleep_for(left));
     }

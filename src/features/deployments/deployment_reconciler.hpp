@@ -1,10 +1,4 @@
 #pragma once
-#include <chrono>
-#include <deque>
-#include <memory>
-#include <optional>
-#include <string>
-
 #include "base/async/blocking_pool.hpp"
 #include "base/async/signal.hpp"
 #include "base/async/task.hpp"
@@ -14,6 +8,12 @@
 #include "features/deployments/deployment.hpp"
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_store.hpp"
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace llmm::models {
 class ModelService;
@@ -39,18 +39,18 @@ class EngineLease {
 struct Pace {
     std::chrono::milliseconds start_poll{50};
     std::chrono::milliseconds health_interval{2'000};
-    std::chrono::milliseconds health_limit{5'000};  // for one answer
+    std::chrono::milliseconds health_limit{5'000};      // for one answer
     std::chrono::milliseconds unhealthy_limit{30'000};  // then it is stopped and started again
     std::chrono::milliseconds measure_interval{10'000};
     std::chrono::milliseconds first_delay{1'000};  // before the first restart; doubles
     std::chrono::milliseconds longest_delay{300'000};
     std::chrono::milliseconds crash_window{600'000};
-    std::size_t max_crashes = 5;       // within the window: failed
+    std::size_t max_crashes = 5;      // within the window: failed
     std::size_t max_early_exits = 3;  // in a row, before it was ever ready: failed
 };
 
-// Owns one deployment's engine process, its back-off and what the database says about them. Level-triggered: each turn of
-// the loop reads what is wanted, compares it with what is, and takes one step.
+// Owns one deployment's engine process, its back-off and what the database says about them. Level-triggered: each turn
+// of the loop reads what is wanted, compares it with what is, and takes one step.
 class Reconciler {
   public:
     struct Deps {

@@ -1,11 +1,11 @@
 #include "features/deployments/deployment_recovery.hpp"
 
-#include <set>
-#include <unistd.h>
-
 #include "base/log/log.hpp"
 #include "base/process/process.hpp"
 #include "features/deployments/deployment_engine.hpp"
+
+#include <set>
+#include <unistd.h>
 
 namespace llmm::deployments {
 namespace {
@@ -28,9 +28,10 @@ Task<> end_process(Process process, std::chrono::milliseconds grace) {
 }
 
 // Children of an engine that is kept have its environment too: they are of its session.
-Task<> end_orphans(asio::any_io_executor executor, BlockingPool& files, std::filesystem::path home, std::set<pid_t> kept,
-                   std::chrono::milliseconds grace) {
-    const auto found = co_await files.run([&home] { return find_processes_with_environment(kHomeMark, home.native()); });
+Task<> end_orphans(asio::any_io_executor executor, BlockingPool& files, std::filesystem::path home,
+                   std::set<pid_t> kept, std::chrono::milliseconds grace) {
+    const auto found =
+        co_await files.run([&home] { return find_processes_with_environment(kHomeMark, home.native()); });
     for (const ProcessIdentity& identity : found) {
         if (kept.contains(::getsid(identity.pid))) continue;
         auto process = Process::adopt(executor, identity);
@@ -40,8 +41,9 @@ Task<> end_orphans(asio::any_io_executor executor, BlockingPool& files, std::fil
 
 }  // namespace
 
-Task<std::map<DeploymentId, Reconciler::Adopted>> recover_engines(asio::any_io_executor executor, DeploymentStore& store,
-                                                                  BlockingPool& files, std::filesystem::path home,
+Task<std::map<DeploymentId, Reconciler::Adopted>> recover_engines(asio::any_io_executor executor,
+                                                                  DeploymentStore& store, BlockingPool& files,
+                                                                  std::filesystem::path home,
                                                                   std::chrono::milliseconds stop_grace) {
     std::map<DeploymentId, Reconciler::Adopted> adopted;
     std::set<pid_t> kept;

@@ -1,13 +1,13 @@
 #include "features/deployments/deployment_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/async/signal.hpp"
 #include "base/json/json.hpp"
 #include "features/deployments/deployment_json.hpp"
 #include "features/deployments/deployment_log.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::deployments {
 
@@ -25,7 +25,9 @@ constexpr std::int64_t kStandardTail = 200;
 constexpr std::int64_t kLongestTail = 10'000;
 constexpr int kSnapshotItems = 200;
 
-std::string location(const Deployment& deployment) { return "/api/v1/deployments/" + deployment.id.str(); }
+std::string location(const Deployment& deployment) {
+    return "/api/v1/deployments/" + deployment.id.str();
+}
 
 Response done_or_accepted(const Request& request, const std::pair<Deployment, bool>& result) {
     if (!result.second) return http::ok(request, to_json(result.first));
@@ -35,12 +37,14 @@ Response done_or_accepted(const Request& request, const std::pair<Deployment, bo
 DeploymentQuery parse_query(const Request& request) {
     http::QueryReader in(request);
     DeploymentQuery query;
-    if (const auto status = in.choice("status", {"deploying", "running", "stopped", "failed"})) query.status = parse_status(*status);
+    if (const auto status = in.choice("status", {"deploying", "running", "stopped", "failed"}))
+        query.status = parse_status(*status);
     if (const auto id = in.text("model_id", 36)) {
         query.model_id = ModelId::parse(*id);
         if (!query.model_id) in.add_problem("model_id", {"is not an id", "不是有效的编号"}, {"a UUID", "UUID"});
     }
-    query.sort = in.choice("sort", {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"}).value_or("-created_at");
+    query.sort = in.choice("sort", {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"})
+                     .value_or("-created_at");
     query.limit = in.limit();
     query.cursor = in.cursor();
     in.finish();
@@ -49,7 +53,8 @@ DeploymentQuery parse_query(const Request& request) {
 
 Task<> write_lines(http::BodyWriter& body, std::vector<std::string> lines) {
     std::string text;
-    for (const std::string& line : lines) text += http::server_sent_event("log", "", json::serialize(log_line_json(line)));
+    for (const std::string& line : lines)
+        text += http::server_sent_event("log", "", json::serialize(log_line_json(line)));
     if (!text.empty()) co_await body.write(text);
 }
 
@@ -101,7 +106,8 @@ Task<Response> DeploymentRoutes::create(const Request& request) {
 Task<Response> DeploymentRoutes::list(const Request& request) {
     const auto page = co_await service_.list(parse_query(request));
     json::array items;
-    for (const Deployment& deployment : page.items) items.push_back(to_json(deployment));
+    for (const Deployment& deployment : page.items)
+        items.push_back(to_json(deployment));
     co_return http::ok(request, http::list_json(std::move(items), page.next_cursor));
 }
 
@@ -138,7 +144,8 @@ Task<Response> DeploymentRoutes::logs(const Request& request) {
     const bool following = in.flag("follow");
     in.finish();
     const auto path = service_.log_path((co_await service_.get(request.parameter("id"))).id);
-    if (!following) co_return http::ok(request, to_json(co_await files_.run([&] { return read_log_tail(path, tail); })));
+    if (!following)
+        co_return http::ok(request, to_json(co_await files_.run([&] { return read_log_tail(path, tail); })));
     co_return http::event_stream(
         [&files = files_, path, tail](http::BodyWriter& body) { return follow(files, path, tail, body); });
 }
@@ -158,7 +165,8 @@ Task<Response> DeploymentRoutes::engines(const Request& request) {
 Task<json::value> DeploymentRoutes::snapshot() {
     const auto page = co_await service_.list({.status = {}, .model_id = {}, .limit = kSnapshotItems, .cursor = {}});
     json::array items;
-    for (const Deployment& deployment : page.items) items.push_back(to_json(deployment));
+    for (const Deployment& deployment : page.items)
+        items.push_back(to_json(deployment));
     co_return json::object{{"items", std::move(items)}};
 }
 

@@ -1,14 +1,14 @@
 #include "features/deployments/deployment_service.hpp"
 
+#include "base/async/task_group.hpp"
+#include "features/deployments/deployment_json.hpp"
+#include "features/deployments/deployment_recovery.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <map>
 
 #include <fmt/format.h>
-
-#include "base/async/task_group.hpp"
-#include "features/deployments/deployment_json.hpp"
-#include "features/deployments/deployment_recovery.hpp"
 
 namespace llmm::deployments {
 namespace {
@@ -26,19 +26,27 @@ constexpr int kMostSuffixes = 9'999;
     fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_or_name);
 }
 
-bool is_alnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) && static_cast<unsigned char>(c) < 0x80; }
-bool may_be_in_name(char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; }
+bool is_alnum(char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) && static_cast<unsigned char>(c) < 0x80;
+}
+bool may_be_in_name(char c) {
+    return is_alnum(c) || c == '.' || c == '_' || c == '-';
+}
 
 std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
+    std::ranges::transform(text, text.begin(), [](unsigned char c) {
+        return c < 0x80 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c);
+    });
     return text;
 }
 
 void check_name(const std::string& name) {
-    const bool valid = !name.empty() && name.size() <= kLongestName && is_alnum(name[0]) && std::ranges::all_of(name, may_be_in_name);
+    const bool valid =
+        !name.empty() && name.size() <= kLongestName && is_alnum(name[0]) && std::ranges::all_of(name, may_be_in_name);
     if (!valid) {
         refuse("name", {"has characters that a name can't have", "名称包含不允许的字符"},
-               {"1 to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit", "1 到 63 个字母、数字、'.'、'_' 或 '-'，以字母或数字开头"});
+               {"1 to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit",
+                "1 到 63 个字母、数字、'.'、'_' 或 '-'，以字母或数字开头"});
     }
     if (is_uuid(lower(name))) refuse("name", {"looks like an id", "名称不能是编号的形式"});
 }
@@ -55,10 +63,14 @@ std::string name_for(const models::Model& model) {
 void check_request(const DeploymentRequest& request) {
     if (!request.name.empty()) check_name(request.name);
     if (!is_gpu_device(request.gpu_device)) {
-        refuse("gpu_device", {"names no device", "不是有效的设备"}, {"auto, cpu, numbers as in 0,1, or GPU-<uuid>", "auto、cpu、编号（如 0,1）或 GPU-<uuid>"});
+        refuse("gpu_device", {"names no device", "不是有效的设备"},
+               {"auto, cpu, numbers as in 0,1, or GPU-<uuid>", "auto、cpu、编号（如 0,1）或 GPU-<uuid>"});
     }
     if (request.replicas > 1) {
-        refuse("replicas", {"more than one replica is not supported on a single machine yet; use config.parallel", "目前单机仅支持一个副本，可使用 config.parallel"}, {"1", "1"});
+        refuse("replicas",
+               {"more than one replica is not supported on a single machine yet; use config.parallel",
+                "目前单机仅支持一个副本，可使用 config.parallel"},
+               {"1", "1"});
     }
     check_config(request.config);
 }
@@ -80,8 +92,8 @@ struct DeploymentService::Impl {
     std::shared_ptr<Reconciler> add(const DeploymentId& id, std::optional<Reconciler::Adopted> adopted) {
         const auto loop = std::make_shared<Reconciler>(
             Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files, starter},
-            Reconciler::Settings{settings.start_timeout, settings.stop_grace, settings.max_log_bytes, settings.pace}, id,
-            std::move(adopted));
+            Reconciler::Settings{settings.start_timeout, settings.stop_grace, settings.max_log_bytes, settings.pace},
+            id, std::move(adopted));
         reconcilers[id] = loop;
         loops.spawn("deployment", run(loop));
         return loop;
@@ -163,8 +175,8 @@ DeploymentService::DeploymentService(Deps deps, Settings settings)
 DeploymentService::~DeploymentService() = default;
 
 Task<> DeploymentService::start() {
-    auto adopted = co_await recover_engines(impl_->deps.executor, impl_->deps.store, impl_->deps.files, impl_->settings.home,
-                                            impl_->settings.stop_grace);
+    auto adopted = co_await recover_engines(impl_->deps.executor, impl_->deps.store, impl_->deps.files,
+                                            impl_->settings.home, impl_->settings.stop_grace);
     for (const Deployment& deployment : co_await impl_->deps.store.all()) {
         auto engine = adopted.extract(deployment.id);
         impl_->add(deployment.id, engine ? std::optional(std::move(engine.mapped())) : std::nullopt);
@@ -219,7 +231,9 @@ Task<storage::Page<Deployment>> DeploymentService::list(DeploymentQuery query) {
     co_return co_await impl_->deps.store.list(std::move(query));
 }
 
-Task<Deployment> DeploymentService::get(std::string id_or_name) { co_return co_await impl_->find(std::move(id_or_name)); }
+Task<Deployment> DeploymentService::get(std::string id_or_name) {
+    co_return co_await impl_->find(std::move(id_or_name));
+}
 
 Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentChanges changes) {
     if (changes.name) check_name(*changes.name);
@@ -246,7 +260,8 @@ Task<DeploymentId> DeploymentService::remove(std::string id_or_name) {
 
 Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_name) {
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    const bool runs = before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
+    const bool runs =
+        before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
     if (runs) co_return std::pair(before, false);
     co_await impl_->starter.program();
     co_await impl_->deps.store.set_desired(before.id, Desired::running);
@@ -270,7 +285,9 @@ Task<Deployment> DeploymentService::restart(std::string id_or_name) {
     co_return co_await impl_->announced(before.id);
 }
 
-std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const { return impl_->starter.log_path(id); }
+std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const {
+    return impl_->starter.log_path(id);
+}
 
 Task<std::vector<EngineInfo>> DeploymentService::engines() {
     std::vector<EngineInfo> engines;

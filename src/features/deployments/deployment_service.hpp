@@ -1,9 +1,4 @@
 #pragma once
-#include <chrono>
-#include <memory>
-#include <optional>
-#include <string>
-
 #include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
 #include "base/events/event_bus.hpp"
@@ -13,6 +8,11 @@
 #include "features/deployments/deployment_reconciler.hpp"
 #include "features/deployments/deployment_store.hpp"
 #include "features/models/model_service.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace llmm::deployments {
 
@@ -60,10 +60,12 @@ class DeploymentService {
 
     // Adopts engines that an earlier run left, ends those nobody wants, and begins to reconcile.
     Task<> start();
-    // Ends the loops. Engines keep running when `leave_engines` (a restart of the manager adopts them), else they are stopped.
+    // Ends the loops. Engines keep running when `leave_engines` (a restart of the manager adopts them), else they are
+    // stopped.
     Task<> stop(bool leave_engines);
 
-    // MODEL_NOT_FOUND, MODEL_NOT_READY, UNSUPPORTED_FORMAT, NAME_TAKEN, ENGINE_UNAVAILABLE, PORT_IN_USE, VALIDATION_FAILED.
+    // MODEL_NOT_FOUND, MODEL_NOT_READY, UNSUPPORTED_FORMAT, NAME_TAKEN, ENGINE_UNAVAILABLE, PORT_IN_USE,
+    // VALIDATION_FAILED.
     Task<Deployment> create(DeploymentRequest request);
     Task<storage::Page<Deployment>> list(DeploymentQuery query);
     Task<Deployment> get(std::string id_or_name);  // DEPLOYMENT_NOT_FOUND, as all below
@@ -76,8 +78,8 @@ class DeploymentService {
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 
-    // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when nobody
-    // wants it to run, ENGINE_FAILED with its last words when it keeps failing.
+    // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when
+    // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing.
     Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline);
 
   private:

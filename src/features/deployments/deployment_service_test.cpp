@@ -1,11 +1,11 @@
 #include "features/deployments/deployment_service.hpp"
 
+#include "support/deployment_world.hpp"
+
 #include <fstream>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
-
-#include "support/deployment_world.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -28,7 +28,9 @@ ErrorCode code_of(F call) {
     return ErrorCode::internal;
 }
 
-bool is_gone(const ProcessIdentity& process) { return identify_process(process.pid) != process; }
+bool is_gone(const ProcessIdentity& process) {
+    return identify_process(process.pid) != process;
+}
 
 class Deployments : public ::testing::Test {
   protected:
@@ -45,7 +47,8 @@ TEST_F(Deployments, start_serve_and_stop) {
     ASSERT_THAT(running.instances, SizeIs(1));
     EXPECT_EQ(running.instances[0].state, InstanceState::ready);
     EXPECT_GT(running.instances[0].memory_bytes.value_or(0), 1 << 20);
-    EXPECT_THAT(running.effective.value_or(""), HasSubstr(R"("context_size":1024,"context_per_slot":512,"parallel":2)"));
+    EXPECT_THAT(running.effective.value_or(""),
+                HasSubstr(R"("context_size":1024,"context_per_slot":512,"parallel":2)"));
     EXPECT_FALSE(world.run(world.service->start(created.name)).second);
 
     EXPECT_TRUE(world.run(world.service->stop(created.name)).second);
@@ -64,7 +67,11 @@ TEST_F(Deployments, one_start_serves_everybody_who_waits) {
     const auto first = world.lease(created);
     const auto second = world.lease(created);
     EXPECT_THAT(world.engines(), SizeIs(1));
-    EXPECT_EQ(code_of([&] { world.run(world.service->restart(created.name)); world.lease(created, 50ms); }), ErrorCode::engine_timeout);
+    EXPECT_EQ(code_of([&] {
+                  world.run(world.service->restart(created.name));
+                  world.lease(created, 50ms);
+              }),
+              ErrorCode::engine_timeout);
 }
 
 TEST_F(Deployments, an_engine_that_exits_at_once_is_given_up_with_its_last_words) {
@@ -86,7 +93,8 @@ TEST_F(Deployments, a_crash_is_followed_by_a_new_start) {
     world.lease(created);
     const auto before = world.until_status(created, Status::running);
     ::kill(before.instances.at(0).process->pid, SIGSEGV);
-    const auto after = world.until(created, [](const Deployment& d) { return d.restarts == 1 && d.status == Status::running; });
+    const auto after =
+        world.until(created, [](const Deployment& d) { return d.restarts == 1 && d.status == Status::running; });
     EXPECT_EQ(after.restarts, 1);
     EXPECT_NE(after.instances.at(0).process, before.instances.at(0).process);
     EXPECT_THAT(after.last_error.value_or(""), HasSubstr("signal 11"));
@@ -112,7 +120,8 @@ TEST_F(Deployments, an_engine_that_is_never_ready_is_ended) {
 TEST_F(Deployments, an_engine_that_hangs_is_started_again) {
     world.script(R"({"starts": [{"hang_after_s": 0.5}, {}]})");
     const auto created = world.create();
-    const auto after = world.until(created, [](const Deployment& d) { return d.restarts == 1 && d.status == Status::running; });
+    const auto after =
+        world.until(created, [](const Deployment& d) { return d.restarts == 1 && d.status == Status::running; });
     EXPECT_EQ(after.restarts, 1);
     EXPECT_THAT(after.last_error.value_or(""), HasSubstr("did not answer"));
     EXPECT_THAT(world.engines(), SizeIs(1));
@@ -169,7 +178,8 @@ TEST_F(Deployments, rows_of_engines_that_died_meanwhile_are_removed) {
     const auto before = world.until_status(created, Status::running);
     world.end(true);
     ::kill(-before.instances.at(0).process->pid, SIGKILL);
-    for (int i = 0; i < 1000 && !is_gone(*before.instances.at(0).process); ++i) std::this_thread::sleep_for(5ms);
+    for (int i = 0; i < 1000 && !is_gone(*before.instances.at(0).process); ++i)
+        std::this_thread::sleep_for(5ms);
     world.begin();
     world.lease(created);
     const auto after = world.until_status(created, Status::running);
@@ -205,7 +215,10 @@ TEST_F(Deployments, names_are_unique_and_never_look_like_an_id) {
     const auto third = world.create({.auto_start = false});
     EXPECT_EQ(third.name, "tiny-chat-3");
     EXPECT_EQ(code_of([&] { world.create({.name = "tiny-chat", .auto_start = false}); }), ErrorCode::name_taken);
-    EXPECT_EQ(code_of([&] { world.run(world.service->update(third.name, {.name = "tiny-chat", .config = {}, .idle_unload_seconds = {}})); }),
+    EXPECT_EQ(code_of([&] {
+                  world.run(world.service->update(third.name,
+                                                  {.name = "tiny-chat", .config = {}, .idle_unload_seconds = {}}));
+              }),
               ErrorCode::name_taken);
     for (const std::string name : {"0199C0DE-0000-7000-8000-000000000001", "-a", "a b", "a/b", "模型"}) {
         EXPECT_EQ(code_of([&] { world.create({.name = name}); }), ErrorCode::validation_failed) << name;
@@ -216,7 +229,8 @@ TEST_F(Deployments, what_can_not_be_deployed_is_refused) {
     EXPECT_EQ(code_of([&] { world.create({.replicas = 2}); }), ErrorCode::validation_failed);
     EXPECT_EQ(code_of([&] { world.create({.gpu_device = "0;rm"}); }), ErrorCode::validation_failed);
     EXPECT_EQ(code_of([&] { world.create({.config = R"({"port":1})"}); }), ErrorCode::validation_failed);
-    EXPECT_EQ(code_of([&] { world.run(world.service->create({.ref = "huggingface:nobody/nothing"})); }), ErrorCode::model_not_found);
+    EXPECT_EQ(code_of([&] { world.run(world.service->create({.ref = "huggingface:nobody/nothing"})); }),
+              ErrorCode::model_not_found);
     EXPECT_EQ(code_of([&] { world.run(world.service->get("nobody")); }), ErrorCode::deployment_not_found);
     world.end(false);
     world.settings.llama_server = "/nowhere/llama-server";

@@ -1,10 +1,10 @@
 #include "features/deployments/deployment_store.hpp"
 
-#include <array>
-#include <map>
-
 #include "base/error/error.hpp"
 #include "storage/database.hpp"
+
+#include <array>
+#include <map>
 
 namespace llmm::deployments {
 namespace {
@@ -13,7 +13,8 @@ using storage::Row;
 using storage::Session;
 
 constexpr std::string_view kColumns =
-    "id, model_id, (SELECT ref FROM models WHERE models.id = deployments.model_id), name, engine, engine_reason, status, "
+    "id, model_id, (SELECT ref FROM models WHERE models.id = deployments.model_id), name, engine, engine_reason, "
+    "status, "
     "desired, port, gpu_device, config, effective, replicas, idle_unload_seconds, last_error, restarts, created_at, "
     "updated_at";
 constexpr std::size_t kColumnCount = 18;
@@ -21,7 +22,8 @@ constexpr std::size_t kColumnCount = 18;
 constexpr std::string_view kInstanceColumns =
     "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at";
 
-constexpr std::array kSortFields{storage::SortField{"created_at", "created_at"}, storage::SortField{"updated_at", "updated_at"},
+constexpr std::array kSortFields{storage::SortField{"created_at", "created_at"},
+                                 storage::SortField{"updated_at", "updated_at"},
                                  storage::SortField{"name", "name", true}};
 
 std::optional<int> optional_int(const Row& row, std::size_t column) {
@@ -78,8 +80,10 @@ void attach_instances(Session& session, std::vector<Deployment>& deployments) {
     if (deployments.empty()) return;
     static const std::string text = fmt::format("SELECT {} FROM deployment_instances ORDER BY id", kInstanceColumns);
     std::map<std::string, std::vector<Instance>> by_deployment;
-    for (auto& [id, instance] : session.query(text, instance_from)) by_deployment[id].push_back(std::move(instance));
-    for (Deployment& deployment : deployments) deployment.instances = std::move(by_deployment[deployment.id.str()]);
+    for (auto& [id, instance] : session.query(text, instance_from))
+        by_deployment[id].push_back(std::move(instance));
+    for (Deployment& deployment : deployments)
+        deployment.instances = std::move(by_deployment[deployment.id.str()]);
 }
 
 std::optional<Deployment> find_one(Session& session, std::string_view column, const std::string& value) {
@@ -117,8 +121,10 @@ Task<> DeploymentStore::insert(Deployment deployment) {
     try {
         co_await database_.write([&](Session& session) {
             session.execute(
-                "INSERT INTO deployments (id, model_id, name, engine, engine_reason, status, desired, port, gpu_device, config, "
-                "replicas, idle_unload_seconds, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO deployments (id, model_id, name, engine, engine_reason, status, desired, port, "
+                "gpu_device, config, "
+                "replicas, idle_unload_seconds, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                "?)",
                 deployment.id, deployment.model_id, deployment.name, deployment.engine, deployment.engine_reason,
                 name_of(deployment.status), name_of(deployment.desired), deployment.port, deployment.gpu_device,
                 deployment.config, deployment.replicas, deployment.idle_unload_seconds, deployment.created_at,
@@ -141,7 +147,8 @@ Task<std::optional<Deployment>> DeploymentStore::find_by_name(std::string name) 
 
 Task<storage::Page<Deployment>> DeploymentStore::list(DeploymentQuery query) {
     co_return co_await database_.read([&](Session& session) {
-        storage::ListQuery list(kColumns, kColumnCount, "deployments", kSortFields, query.sort, query.limit, query.cursor);
+        storage::ListQuery list(kColumns, kColumnCount, "deployments", kSortFields, query.sort, query.limit,
+                                query.cursor);
         if (query.status) list.where("status = ?", name_of(*query.status));
         if (query.model_id) list.where("model_id = ?", *query.model_id);
         auto page = list.run(session, deployment_from);
@@ -161,7 +168,8 @@ Task<std::vector<Deployment>> DeploymentStore::all() {
 
 Task<std::optional<std::string>> DeploymentStore::port_owner(int port) {
     co_return co_await database_.read([&](Session& session) {
-        return session.query_one("SELECT name FROM deployments WHERE port = ?", [](const Row& row) { return row.text(0); }, port);
+        return session.query_one(
+            "SELECT name FROM deployments WHERE port = ?", [](const Row& row) { return row.text(0); }, port);
     });
 }
 
@@ -193,7 +201,8 @@ Task<> DeploymentStore::set_desired(DeploymentId id, Desired desired) {
         session.execute(
             "UPDATE deployments SET desired = 'running', "
             "last_error = CASE WHEN status IN ('stopped', 'failed') THEN NULL ELSE last_error END, "
-            "status = CASE WHEN status IN ('stopped', 'failed') THEN 'deploying' ELSE status END, updated_at = ? WHERE id = ?",
+            "status = CASE WHEN status IN ('stopped', 'failed') THEN 'deploying' ELSE status END, updated_at = ? WHERE "
+            "id = ?",
             now(), id);
     });
 }
@@ -201,16 +210,19 @@ Task<> DeploymentStore::set_desired(DeploymentId id, Desired desired) {
 Task<> DeploymentStore::observe(DeploymentId id, Observation observation) {
     co_await database_.write([&](Session& session) {
         session.execute(
-            "UPDATE deployments SET status = ?, effective = ?, last_error = COALESCE(?, last_error), restarts = restarts + ?, "
+            "UPDATE deployments SET status = ?, effective = ?, last_error = COALESCE(?, last_error), restarts = "
+            "restarts + ?, "
             "updated_at = ? WHERE id = ?",
-            name_of(observation.status), observation.effective, observation.last_error, observation.more_restarts, now(), id);
+            name_of(observation.status), observation.effective, observation.last_error, observation.more_restarts,
+            now(), id);
     });
 }
 
 Task<> DeploymentStore::insert_instance(DeploymentId deployment, Instance instance) {
     co_await database_.write([&](Session& session) {
         session.execute(
-            "INSERT INTO deployment_instances (id, deployment_id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, "
+            "INSERT INTO deployment_instances (id, deployment_id, state, pid, start_ticks, boot_id, endpoint, "
+            "memory_bytes, "
             "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             instance.id, deployment, name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance),
             instance.endpoint, instance.memory_bytes, instance.started_at);
@@ -220,14 +232,16 @@ Task<> DeploymentStore::insert_instance(DeploymentId deployment, Instance instan
 Task<> DeploymentStore::update_instance(Instance instance) {
     co_await database_.write([&](Session& session) {
         session.execute(
-            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ? WHERE id = ?",
+            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ? WHERE "
+            "id = ?",
             name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance), instance.memory_bytes,
             instance.id);
     });
 }
 
 Task<> DeploymentStore::remove_instance(InstanceId id) {
-    co_await database_.write([&](Session& session) { session.execute("DELETE FROM deployment_instances WHERE id = ?", id); });
+    co_await database_.write(
+        [&](Session& session) { session.execute("DELETE FROM deployment_instances WHERE id = ?", id); });
 }
 
 }  // namespace llmm::deployments

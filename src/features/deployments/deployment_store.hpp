@@ -1,11 +1,11 @@
 #pragma once
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/deployments/deployment.hpp"
 #include "storage/list_query.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::storage {
 class Database;
@@ -21,8 +21,9 @@ struct DeploymentQuery {
     std::string cursor;
 };
 
-// The tables deployments and deployment_instances. What is wanted is written by the service, what is by the reconciler of
-// each deployment: the two never write the same column at the same time, but for the status that follows a wish at once.
+// The tables deployments and deployment_instances. What is wanted is written by the service, what is by the reconciler
+// of each deployment: the two never write the same column at the same time, but for the status that follows a wish at
+// once.
 class DeploymentStore {
   public:
     explicit DeploymentStore(storage::Database& database) : database_(database) {}

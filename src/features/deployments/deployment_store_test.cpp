@@ -24,10 +24,21 @@ struct Rows {
 
     Deployment add(const std::string& name, int age_minutes = 0) {
         const TimePoint time = now() - std::chrono::minutes(age_minutes);
-        Deployment deployment{.id = DeploymentId::generate(), .model_id = *model, .model_ref = model_ref, .name = name,
-                              .engine = "llama-server", .engine_reason = "because", .port = 4711, .gpu_device = "0,1",
-                              .config = R"({"parallel":2})", .effective = {}, .idle_unload_seconds = 60, .last_error = {},
-                              .instances = {}, .created_at = time, .updated_at = time};
+        Deployment deployment{.id = DeploymentId::generate(),
+                              .model_id = *model,
+                              .model_ref = model_ref,
+                              .name = name,
+                              .engine = "llama-server",
+                              .engine_reason = "because",
+                              .port = 4711,
+                              .gpu_device = "0,1",
+                              .config = R"({"parallel":2})",
+                              .effective = {},
+                              .idle_unload_seconds = 60,
+                              .last_error = {},
+                              .instances = {},
+                              .created_at = time,
+                              .updated_at = time};
         run(store.insert(deployment));
         return deployment;
     }
@@ -47,8 +58,12 @@ struct Rows {
 TEST_P(DeploymentRows, come_back_as_they_were_written) {
     Rows rows(GetParam());
     const Deployment written = rows.add("tiny");
-    Instance instance{.id = InstanceId::generate(), .state = InstanceState::starting, .process = {}, .endpoint = "unix:/a.sock",
-                      .memory_bytes = {}, .started_at = now()};
+    Instance instance{.id = InstanceId::generate(),
+                      .state = InstanceState::starting,
+                      .process = {},
+                      .endpoint = "unix:/a.sock",
+                      .memory_bytes = {},
+                      .started_at = now()};
     rows.run(rows.store.insert_instance(written.id, instance));
     instance.state = InstanceState::ready;
     instance.process = ProcessIdentity{.pid = 7, .start_ticks = 1ull << 40, .boot_id = "boot"};
@@ -84,7 +99,8 @@ TEST_P(DeploymentRows, come_back_as_they_were_written) {
 TEST_P(DeploymentRows, what_is_wanted_and_what_is_are_written_apart) {
     Rows rows(GetParam());
     const DeploymentId id = rows.add("tiny").id;
-    rows.run(rows.store.observe(id, {.status = Status::failed, .effective = {}, .last_error = "broke", .more_restarts = 2}));
+    rows.run(
+        rows.store.observe(id, {.status = Status::failed, .effective = {}, .last_error = "broke", .more_restarts = 2}));
     auto read = rows.run(rows.store.find(id));
     EXPECT_EQ(read->status, Status::failed);
     EXPECT_EQ(read->desired, Desired::stopped);
@@ -106,7 +122,8 @@ TEST_P(DeploymentRows, what_is_wanted_and_what_is_are_written_apart) {
     EXPECT_EQ(read->name, "other");
     EXPECT_EQ(read->config, R"({"parallel":2})");
     EXPECT_EQ(read->idle_unload_seconds, 5);
-    EXPECT_FALSE(rows.run(rows.store.update(DeploymentId::generate(), {.name = "x", .config = {}, .idle_unload_seconds = {}})));
+    EXPECT_FALSE(
+        rows.run(rows.store.update(DeploymentId::generate(), {.name = "x", .config = {}, .idle_unload_seconds = {}})));
 }
 
 TEST_P(DeploymentRows, names_and_models_are_checked_by_the_database) {
@@ -130,12 +147,15 @@ TEST_P(DeploymentRows, names_and_models_are_checked_by_the_database) {
 
 TEST_P(DeploymentRows, are_listed_in_pages) {
     Rows rows(GetParam());
-    for (int i = 0; i < 5; ++i) rows.add(std::string(1, static_cast<char>('a' + i)), i);
+    for (int i = 0; i < 5; ++i)
+        rows.add(std::string(1, static_cast<char>('a' + i)), i);
     for (const std::string sort : {"created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"}) {
         std::string names, cursor;
         do {
-            const auto page = rows.run(rows.store.list({.status = Status::stopped, .model_id = rows.model, .sort = sort, .limit = 2, .cursor = cursor}));
-            for (const Deployment& deployment : page.items) names += deployment.name;
+            const auto page = rows.run(rows.store.list(
+                {.status = Status::stopped, .model_id = rows.model, .sort = sort, .limit = 2, .cursor = cursor}));
+            for (const Deployment& deployment : page.items)
+                names += deployment.name;
             cursor = page.next_cursor.value_or("");
         } while (!cursor.empty());
         // The later a letter, the older its deployment.

@@ -19,11 +19,21 @@ std::optional<Enum> parse_in(const std::string_view (&names)[N], std::string_vie
 
 }  // namespace
 
-std::string_view name_of(Status status) { return kStatuses[static_cast<std::size_t>(status)]; }
-std::string_view name_of(Phase phase) { return kPhases[static_cast<std::size_t>(phase)]; }
-std::string_view name_of(FileStatus status) { return kFileStatuses[static_cast<std::size_t>(status)]; }
-std::optional<Status> parse_status(std::string_view text) { return parse_in<Status>(kStatuses, text); }
-std::optional<Phase> parse_phase(std::string_view text) { return parse_in<Phase>(kPhases, text); }
+std::string_view name_of(Status status) {
+    return kStatuses[static_cast<std::size_t>(status)];
+}
+std::string_view name_of(Phase phase) {
+    return kPhases[static_cast<std::size_t>(phase)];
+}
+std::string_view name_of(FileStatus status) {
+    return kFileStatuses[static_cast<std::size_t>(status)];
+}
+std::optional<Status> parse_status(std::string_view text) {
+    return parse_in<Status>(kStatuses, text);
+}
+std::optional<Phase> parse_phase(std::string_view text) {
+    return parse_in<Phase>(kPhases, text);
+}
 
 std::optional<std::uint64_t> Plan::total_size() const {
     std::uint64_t total = 0;

@@ -1,14 +1,14 @@
 #pragma once
+#include "base/crypto/digest.hpp"
+#include "base/ids/id.hpp"
+#include "base/time/time.hpp"
+#include "features/models/model_ref.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/crypto/digest.hpp"
-#include "base/ids/id.hpp"
-#include "base/time/time.hpp"
-#include "features/models/model_ref.hpp"
 
 namespace llmm::downloads {
 

@@ -1,9 +1,9 @@
 #include "features/downloads/download_json.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/json/json.hpp"
 #include "base/json/reader.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::downloads {
 namespace {
@@ -75,8 +75,10 @@ DownloadRequest parse_download_request(const json::value& body) {
     ObjectReader in(body);
     DownloadRequest request;
     request.ref = in.required_string("ref", {.min_length = 3, .max_length = 2048});
-    request.files = in.strings("files", {.min_items = 1, .max_items = 64, .item = {.min_length = 1, .max_length = 256}, .unique = true})
-                        .value_or(std::vector<std::string>{});
+    request.files =
+        in.strings("files",
+                   {.min_items = 1, .max_items = 64, .item = {.min_length = 1, .max_length = 256}, .unique = true})
+            .value_or(std::vector<std::string>{});
     request.priority = static_cast<int>(in.integer("priority", kPriority).value_or(0));
     request.speed_limit = in.integer("speed_limit", kSpeedLimit);
     in.finish();
@@ -91,7 +93,8 @@ DownloadChanges parse_download_changes(const json::value& body) {
     const auto limit = in.integer("speed_limit", kSpeedLimit);
     if (in.has("speed_limit")) changes.speed_limit = limit;
     if (!in.has("priority") && !in.has("speed_limit")) {
-        in.add_problem("", Text{"changes nothing", "没有任何修改"}, Text{"priority, speed_limit", "priority、speed_limit"});
+        in.add_problem("", Text{"changes nothing", "没有任何修改"},
+                       Text{"priority, speed_limit", "priority、speed_limit"});
     }
     in.finish();
     return changes;
@@ -105,16 +108,22 @@ std::string write_plan(const Plan& plan) {
                                      {"sha256", digest_or_null(file.sha256)},
                                      {"git_sha1", or_null(file.git_sha1)}});
     }
-    return json::serialize(json::object{{"ref", plan.pinned.str()}, {"license", or_null(plan.license)}, {"files", std::move(files)}});
+    return json::serialize(
+        json::object{{"ref", plan.pinned.str()}, {"license", or_null(plan.license)}, {"files", std::move(files)}});
 }
 
 Plan read_plan(std::string_view text) {
     const json::value value = parse_own_json(text);
     const json::object& object = value.as_object();
-    Plan plan{.pinned = models::parse_model_ref(object.at("ref").as_string()), .license = text_at(object, "license"), .files = {}};
+    Plan plan{.pinned = models::parse_model_ref(object.at("ref").as_string()),
+              .license = text_at(object, "license"),
+              .files = {}};
     for (const json::value& item : object.at("files").as_array()) {
         const json::object& row = item.as_object();
-        PlannedFile file{.path = std::string(row.at("path").as_string()), .size = {}, .sha256 = {}, .git_sha1 = text_at(row, "git_sha1")};
+        PlannedFile file{.path = std::string(row.at("path").as_string()),
+                         .size = {},
+                         .sha256 = {},
+                         .git_sha1 = text_at(row, "git_sha1")};
         if (const json::value& size = row.at("size"); !size.is_null()) file.size = size.to_number<std::uint64_t>();
         if (const auto digest = text_at(row, "sha256")) file.sha256 = Sha256::parse(*digest);
         plan.files.push_back(std::move(file));

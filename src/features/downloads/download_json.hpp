@@ -1,11 +1,11 @@
 #pragma once
+#include "features/downloads/download.hpp"
+
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <boost/json/fwd.hpp>
-
-#include "features/downloads/download.hpp"
 
 namespace llmm::downloads {
 

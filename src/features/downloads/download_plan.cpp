@@ -1,13 +1,13 @@
 #include "features/downloads/download_plan.hpp"
 
+#include "base/error/error.hpp"
+#include "base/fs/safe_path.hpp"
+#include "integrations/formats/file_type.hpp"
+
 #include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
-#include "base/fs/safe_path.hpp"
-#include "integrations/formats/file_type.hpp"
 
 namespace llmm::downloads {
 namespace {
@@ -18,21 +18,25 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 40;  // 16 TiB: mor
 void check_name(const hubs::RemoteFile& file, std::set<std::string>& folded_names) {
     const auto path = SafePath::parse(file.path);
     if (!path) {
-        throw Error(ErrorCode::unsafe_file, Text{"the repository has a file whose name is not safe", "仓库中存在不安全的文件名"})
+        throw Error(ErrorCode::unsafe_file,
+                    Text{"the repository has a file whose name is not safe", "仓库中存在不安全的文件名"})
             .with_log_note("file name: " + file.path.substr(0, 200));
     }
     if (!folded_names.insert(path->folded()).second) {
-        fail(ErrorCode::unsafe_file, "two files differ only by the case of \"{}\"", "两个文件名“{}”仅大小写不同", file.path);
+        fail(ErrorCode::unsafe_file, "two files differ only by the case of \"{}\"", "两个文件名“{}”仅大小写不同",
+             file.path);
     }
     if (const auto problem = formats::check_name(file.path)) throw Error(problem->code, problem->message);
     if (file.size && *file.size > kMaxFileBytes) {
-        fail(ErrorCode::hub_bad_response, "the hub gives an impossible size for \"{}\"", "模型站给出的“{}”大小不合理", file.path);
+        fail(ErrorCode::hub_bad_response, "the hub gives an impossible size for \"{}\"", "模型站给出的“{}”大小不合理",
+             file.path);
     }
 }
 
 bool is_wanted(const models::RemoteModel& model, const std::vector<std::string>& globs, const std::string& path) {
     if (!globs.empty()) {
-        return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return matches_glob(glob, path); });
+        return std::any_of(globs.begin(), globs.end(),
+                           [&](const std::string& glob) { return matches_glob(glob, path); });
     }
     const auto& files = model.chosen->files;
     return std::find(files.begin(), files.end(), path) != files.end();
@@ -56,7 +60,8 @@ bool matches_glob(std::string_view glob, std::string_view path) {
             return false;
         }
     }
-    while (g < glob.size() && glob[g] == '*') ++g;
+    while (g < glob.size() && glob[g] == '*')
+        ++g;
     return g == glob.size();
 }
 
@@ -81,7 +86,8 @@ Plan make_plan(const models::RemoteModel& model, const std::vector<std::string>&
                     {{"files", FieldProblem{Text{"matches no file of the repository", "与仓库中的文件均不匹配"}}}});
     }
     if (plan.files.size() > kMaxFiles) {
-        fail(ErrorCode::unsafe_file, "that is {} files; at most {} are taken", "共 {} 个文件，最多允许 {} 个", plan.files.size(), kMaxFiles);
+        fail(ErrorCode::unsafe_file, "that is {} files; at most {} are taken", "共 {} 个文件，最多允许 {} 个",
+             plan.files.size(), kMaxFiles);
     }
     if (!globs.empty()) {
         // A choice of files is a model of its own: it must not stand for the whole variant later.

@@ -1,8 +1,8 @@
 #include "features/downloads/download_plan.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm::downloads {
 namespace {
@@ -23,7 +23,8 @@ models::RemoteModel remote(std::vector<std::string> paths) {
 
 std::string paths_of(const models::RemoteModel& model, const std::vector<std::string>& globs = {}) {
     std::string text;
-    for (const PlannedFile& file : make_plan(model, globs).files) text += file.path + " ";
+    for (const PlannedFile& file : make_plan(model, globs).files)
+        text += file.path + " ";
     return text;
 }
 
@@ -57,7 +58,8 @@ TEST(DownloadPlan, says_why_a_repository_has_nothing_to_run) {
 }
 
 TEST(DownloadPlan, refuses_names_that_could_leave_the_folder_or_run_code) {
-    for (const std::string bad : {"../x.gguf", "/etc/x.gguf", "a/../../x.gguf", "a\\x.gguf", "C:x.gguf", "a//x.gguf", "x.bin", "x.pt", "x.py"}) {
+    for (const std::string bad : {"../x.gguf", "/etc/x.gguf", "a/../../x.gguf", "a\\x.gguf", "C:x.gguf", "a//x.gguf",
+                                  "x.bin", "x.pt", "x.py"}) {
         EXPECT_EQ(refusal(remote({bad, "m-Q4_0.gguf"}), {"*"}), ErrorCode::unsafe_file) << bad;
     }
     EXPECT_EQ(refusal(remote({"a-Q4_0.gguf", "A-Q4_0.gguf"}), {"*"}), ErrorCode::unsafe_file);

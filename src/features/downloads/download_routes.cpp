@@ -1,10 +1,10 @@
 #include "features/downloads/download_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "features/models/model_json.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::downloads {
 
@@ -19,7 +19,9 @@ DownloadId id_of(const Request& request) {
     return *id;
 }
 
-std::string location_of(const Download& download) { return "/api/v1/downloads/" + download.id.str(); }
+std::string location_of(const Download& download) {
+    return "/api/v1/downloads/" + download.id.str();
+}
 
 }  // namespace
 
@@ -47,7 +49,8 @@ Task<Response> DownloadRoutes::start(const Request& request) {
 Task<Response> DownloadRoutes::list(const Request& request) {
     http::QueryReader in(request);
     DownloadQuery query;
-    if (const auto status = in.choice("status", {"pending", "downloading", "paused", "completed", "failed", "cancelled"})) {
+    if (const auto status =
+            in.choice("status", {"pending", "downloading", "paused", "completed", "failed", "cancelled"})) {
         query.status = parse_status(*status);
     }
     query.sort = in.text("sort", 32).value_or(query.sort);
@@ -56,7 +59,8 @@ Task<Response> DownloadRoutes::list(const Request& request) {
     in.finish();
     const auto page = co_await downloads_.list(std::move(query));
     json::array items;
-    for (const Download& download : page.items) items.push_back(to_json(download));
+    for (const Download& download : page.items)
+        items.push_back(to_json(download));
     co_return http::ok(request, http::list_json(std::move(items), page.next_cursor));
 }
 
@@ -83,8 +87,12 @@ Task<Response> DownloadRoutes::cancel(const Request& request) {
     co_return http::ok_tagged(request, to_json((co_await downloads_.cancel(id_of(request))).first));
 }
 
-Task<Response> DownloadRoutes::resume(const Request& request) { return begin(request, &DownloadService::resume); }
-Task<Response> DownloadRoutes::retry(const Request& request) { return begin(request, &DownloadService::retry); }
+Task<Response> DownloadRoutes::resume(const Request& request) {
+    return begin(request, &DownloadService::resume);
+}
+Task<Response> DownloadRoutes::retry(const Request& request) {
+    return begin(request, &DownloadService::retry);
+}
 
 // 202 when work begins now, 200 when it was under way already.
 Task<Response> DownloadRoutes::begin(const Request& request, Action action) {

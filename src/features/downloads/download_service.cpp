@@ -1,8 +1,5 @@
 #include "features/downloads/download_service.hpp"
 
-#include <boost/asio/this_coro.hpp>
-#include <boost/system/system_error.hpp>
-
 #include "base/async/race.hpp"
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
@@ -11,6 +8,9 @@
 #include "features/downloads/model_facts.hpp"
 #include "features/downloads/part_file.hpp"
 #include "features/models/model_service.hpp"
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace llmm::downloads {
 
@@ -31,16 +31,20 @@ struct DownloadService::Active {
 
     std::uint64_t received() const {
         std::uint64_t total = 0;
-        for (const auto& transfer : transfers) total += transfer->received();
+        for (const auto& transfer : transfers)
+            total += transfer->received();
         return total;
     }
 };
 
-DownloadService::DownloadService(Deps deps, Settings settings) : deps_(deps), settings_(std::move(settings)), ended_(deps.executor) {
+DownloadService::DownloadService(Deps deps, Settings settings)
+    : deps_(deps), settings_(std::move(settings)), ended_(deps.executor) {
     deps_.queue.add_kind("download", settings_.parallel, [this](const tasks::TaskRun& task) { return run(task); });
 }
 
-std::filesystem::path DownloadService::directory(const DownloadId& id) const { return settings_.home / "downloads" / id.str(); }
+std::filesystem::path DownloadService::directory(const DownloadId& id) const {
+    return settings_.home / "downloads" / id.str();
+}
 
 Task<> DownloadService::recover() {
     const int changed = co_await deps_.store.recover();
@@ -52,8 +56,8 @@ void DownloadService::require_space(std::uint64_t bytes) const {
     if (space.free_bytes >= bytes + settings_.keep_free) return;
     throw Error(ErrorCode::disk_full,
                 Text::format("the download needs {:.2f} GB and the disk has {:.2f} GB free; make room and try again",
-                             "下载需要 {:.2f} GB，磁盘剩余 {:.2f} GB；请腾出空间后重试", static_cast<double>(bytes) / 1e9,
-                             static_cast<double>(space.free_bytes) / 1e9),
+                             "下载需要 {:.2f} GB，磁盘剩余 {:.2f} GB；请腾出空间后重试",
+                             static_cast<double>(bytes) / 1e9, static_cast<double>(space.free_bytes) / 1e9),
                 {{"needed_bytes", static_cast<std::int64_t>(bytes)},
                  {"free_bytes", static_cast<std::int64_t>(space.free_bytes)},
                  {"keep_free_bytes", static_cast<std::int64_t>(settings_.keep_free)}});
@@ -110,7 +114,8 @@ Download DownloadService::with_live(Download download) const {
 
 Task<storage::Page<Download>> DownloadService::list(DownloadQuery query) {
     auto page = co_await deps_.store.list(std::move(query));
-    for (Download& download : page.items) download = with_live(std::move(download));
+    for (Download& download : page.items)
+        download = with_live(std::move(download));
     co_return page;
 }
 
@@ -132,9 +137,13 @@ Task<std::pair<Download, bool>> DownloadService::rest(std::pair<Download, bool> 
     co_return std::pair(co_await get(id), outcome.second);
 }
 
-Task<std::pair<Download, bool>> DownloadService::pause(DownloadId id) { co_return co_await rest(co_await deps_.store.pause(id), false); }
+Task<std::pair<Download, bool>> DownloadService::pause(DownloadId id) {
+    co_return co_await rest(co_await deps_.store.pause(id), false);
+}
 
-Task<std::pair<Download, bool>> DownloadService::cancel(DownloadId id) { co_return co_await rest(co_await deps_.store.cancel(id), true); }
+Task<std::pair<Download, bool>> DownloadService::cancel(DownloadId id) {
+    co_return co_await rest(co_await deps_.store.cancel(id), true);
+}
 
 Task<std::pair<Download, bool>> DownloadService::resume(DownloadId id) {
     auto outcome = co_await deps_.store.resume(id);
@@ -163,7 +172,8 @@ Task<> DownloadService::remove(DownloadId id) {
 }
 
 Task<> DownloadService::wait_until_idle(DownloadId id) {
-    while (active_.contains(id)) co_await ended_.wait();
+    while (active_.contains(id))
+        co_await ended_.wait();
 }
 
 Task<> DownloadService::drop_parts(DownloadId id) {
@@ -204,7 +214,8 @@ Task<> DownloadService::run(const tasks::TaskRun& task) {
     }
     if (error) {
         const bool final = task.last_attempt || !tasks::is_transient(error->code());
-        co_await deps_.store.fail_attempt(id, final, std::string(name_of(error->code())), error->message().en, received);
+        co_await deps_.store.fail_attempt(id, final, std::string(name_of(error->code())), error->message().en,
+                                          received);
     }
     active_.erase(id);
     ended_.notify();
@@ -218,7 +229,8 @@ Task<> DownloadService::transfer(std::shared_ptr<Active> active) {
     const Download& download = active->download;
     co_await deps_.files.run([&] {
         make_directories(directory(download.id));
-        require_space(static_cast<std::uint64_t>(std::max<std::int64_t>(0, download.total_size.value_or(0) - download.download_size)));
+        require_space(static_cast<std::uint64_t>(
+            std::max<std::int64_t>(0, download.total_size.value_or(0) - download.download_size)));
     });
     hubs::Hub& hub = deps_.hubs.hub(download.plan.pinned.source);
     const auto limit = static_cast<std::uint64_t>(download.speed_limit.value_or(0));
@@ -235,8 +247,10 @@ Task<> DownloadService::transfer(std::shared_ptr<Active> active) {
 
 Task<> DownloadService::transfer_files(std::shared_ptr<Active> active) {
     TaskGroup workers(deps_.executor);
-    const auto count = std::min<std::size_t>(active->transfers.size(), static_cast<std::size_t>(settings_.files_at_once));
-    for (std::size_t i = 0; i < count; ++i) workers.spawn("file transfer", worker(active));
+    const auto count =
+        std::min<std::size_t>(active->transfers.size(), static_cast<std::size_t>(settings_.files_at_once));
+    for (std::size_t i = 0; i < count; ++i)
+        workers.spawn("file transfer", worker(active));
     std::exception_ptr cancelled;
     try {
         co_await workers.wait();
@@ -284,8 +298,8 @@ Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
         }
         if (now - last_saved < 1s) continue;
         last_saved = now;
-        co_await deps_.store.save_progress(download.id, active->phase, static_cast<std::int64_t>(received), download.download_speed,
-                                           download.eta_seconds);
+        co_await deps_.store.save_progress(download.id, active->phase, static_cast<std::int64_t>(received),
+                                           download.download_speed, download.eta_seconds);
     }
 }
 
@@ -311,8 +325,10 @@ Task<> DownloadService::publish(std::shared_ptr<Active> active) {
         }
     });
     if (!facts.license) facts.license = download.plan.license;
-    if (!facts.quantization && !download.plan.pinned.variant.starts_with("files-")) facts.quantization = download.plan.pinned.variant;
-    const auto path = std::filesystem::path("models") / models::link_path(download.plan.pinned, files.front().path).str();
+    if (!facts.quantization && !download.plan.pinned.variant.starts_with("files-"))
+        facts.quantization = download.plan.pinned.variant;
+    const auto path =
+        std::filesystem::path("models") / models::link_path(download.plan.pinned, files.front().path).str();
     co_await deps_.store.complete(download, files, facts, path.string());
     co_await drop_parts(download.id);
     log::info("download complete", {{"download", download.id.str()}, {"ref", download.ref}});

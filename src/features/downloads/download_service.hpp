@@ -1,10 +1,4 @@
 #pragma once
-#include <filesystem>
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
-
 #include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
 #include "base/net/http_client.hpp"
@@ -15,6 +9,12 @@
 #include "features/tasks/task_queue.hpp"
 #include "storage/blob_store.hpp"
 
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
 namespace llmm::downloads {
 
 // Rules of downloads; owns the transfers that run. Used from the event loop.
@@ -22,9 +22,9 @@ class DownloadService {
   public:
     struct Settings {
         std::filesystem::path home;
-        int parallel = 2;                // downloads at the same time
-        int files_at_once = 4;           // of one download
-        std::uint64_t keep_free = 0;     // bytes of disk space that a download leaves
+        int parallel = 2;             // downloads at the same time
+        int files_at_once = 4;        // of one download
+        std::uint64_t keep_free = 0;  // bytes of disk space that a download leaves
     };
     struct Deps {
         asio::any_io_executor executor;

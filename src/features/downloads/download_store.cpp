@@ -1,14 +1,14 @@
 #include "features/downloads/download_store.hpp"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "base/error/error.hpp"
 #include "features/downloads/download_json.hpp"
 #include "features/models/model_store.hpp"
 #include "features/tasks/task_store.hpp"
 #include "storage/list_query.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace llmm::downloads {
 
@@ -18,7 +18,8 @@ using storage::Session;
 namespace {
 
 constexpr std::string_view kColumns =
-    "id, model_id, task_id, ref, status, phase, plan, download_size, total_size, download_speed, eta_seconds, file_path, "
+    "id, model_id, task_id, ref, status, phase, plan, download_size, total_size, download_speed, eta_seconds, "
+    "file_path, "
     "error_code, error_message, priority, speed_limit, attempt, created_at, updated_at";
 constexpr std::size_t kColumnCount = 19;
 constexpr storage::SortField kSortFields[] = {{"created_at", "created_at"}, {"updated_at", "updated_at"}};
@@ -66,7 +67,8 @@ Download from_row(const Row& row) {
 }
 
 std::optional<Download> find_where(Session& session, std::string_view condition, const std::string& value) {
-    return session.query_one(fmt::format("SELECT {} FROM download_tasks WHERE {}", kColumns, condition), from_row, value);
+    return session.query_one(fmt::format("SELECT {} FROM download_tasks WHERE {}", kColumns, condition), from_row,
+                             value);
 }
 
 Download require(Session& session, const DownloadId& id) {
@@ -77,7 +79,8 @@ Download require(Session& session, const DownloadId& id) {
 
 [[noreturn]] void refuse(const Download& download) {
     throw Error(ErrorCode::state_conflict,
-                Text::format("the download is {}; that can't be done now", "下载处于 {} 状态，无法执行该操作", name_of(download.status)),
+                Text::format("the download is {}; that can't be done now", "下载处于 {} 状态，无法执行该操作",
+                             name_of(download.status)),
                 {{"state", std::string(name_of(download.status))}});
 }
 
@@ -89,9 +92,11 @@ bool is_one_of(Status status, std::initializer_list<Status> states) {
 void queue_again(Session& session, const Download& download) {
     if (download.task_id) tasks::request_cancel(session, *download.task_id, now());
     const TaskId task = tasks::enqueue(
-        session, {.kind = "download", .subject = download.id.str(), .priority = download.priority, .unique_key = {}}, now());
+        session, {.kind = "download", .subject = download.id.str(), .priority = download.priority, .unique_key = {}},
+        now());
     session.execute(
-        "UPDATE download_tasks SET status = 'pending', phase = NULL, task_id = ?, error_code = NULL, error_message = NULL, "
+        "UPDATE download_tasks SET status = 'pending', phase = NULL, task_id = ?, error_code = NULL, error_message = "
+        "NULL, "
         "download_speed = NULL, eta_seconds = NULL, updated_at = ? WHERE id = ?",
         task, now(), download.id);
     models::set_status(session, download.model_id, models::Status::downloading);
@@ -101,7 +106,8 @@ void queue_again(Session& session, const Download& download) {
 void rest(Session& session, const Download& download, Status status) {
     if (download.task_id) tasks::request_cancel(session, *download.task_id, now());
     session.execute(
-        "UPDATE download_tasks SET status = ?, phase = NULL, download_speed = NULL, eta_seconds = NULL, updated_at = ? WHERE id = ?",
+        "UPDATE download_tasks SET status = ?, phase = NULL, download_speed = NULL, eta_seconds = NULL, updated_at = ? "
+        "WHERE id = ?",
         name_of(status), now(), download.id);
     models::set_status(session, download.model_id, models::Status::remote);
 }
@@ -111,8 +117,10 @@ std::optional<Started> find_started(Session& session, const std::string& ref) {
     if (!model) return std::nullopt;
     if (model->status == models::Status::ready) return Started{.ready = model, .download = {}, .is_new = false};
     const auto download = session.query_one(
-        fmt::format("SELECT {} FROM download_tasks WHERE model_id = ? AND status IN ('pending', 'downloading', 'paused') "
-                    "ORDER BY created_at DESC LIMIT 1", kColumns),
+        fmt::format(
+            "SELECT {} FROM download_tasks WHERE model_id = ? AND status IN ('pending', 'downloading', 'paused') "
+            "ORDER BY created_at DESC LIMIT 1",
+            kColumns),
         from_row, model->id);
     if (!download) return std::nullopt;
     return Started{.ready = {}, .download = download, .is_new = false};
@@ -133,11 +141,12 @@ Task<Started> DownloadStore::start(NewDownload request) {
         const DownloadId id = DownloadId::generate();
         const auto total = request.plan.total_size();
         session.execute(
-            "INSERT INTO download_tasks (id, model_id, ref, status, plan, total_size, priority, speed_limit, created_at, "
+            "INSERT INTO download_tasks (id, model_id, ref, status, plan, total_size, priority, speed_limit, "
+            "created_at, "
             "updated_at) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
             id, model->id, ref, write_plan(request.plan),
-            total ? std::optional(static_cast<std::int64_t>(*total)) : std::nullopt, request.priority, request.speed_limit, now(),
-            now());
+            total ? std::optional(static_cast<std::int64_t>(*total)) : std::nullopt, request.priority,
+            request.speed_limit, now(), now());
         queue_again(session, require(session, id));
         return {.ready = {}, .download = require(session, id), .is_new = true};
     });
@@ -145,7 +154,8 @@ Task<Started> DownloadStore::start(NewDownload request) {
 
 Task<storage::Page<Download>> DownloadStore::list(DownloadQuery query) {
     co_return co_await database_.read([query](Session& session) {
-        storage::ListQuery list(kColumns, kColumnCount, "download_tasks", kSortFields, query.sort, query.limit, query.cursor);
+        storage::ListQuery list(kColumns, kColumnCount, "download_tasks", kSortFields, query.sort, query.limit,
+                                query.cursor);
         if (query.status) list.where("status = ?", name_of(*query.status));
         return list.run(session, from_row);
     });
@@ -222,16 +232,18 @@ Task<bool> DownloadStore::begin_attempt(DownloadId id) {
     co_return co_await database_.write([id](Session& session) {
         return session.execute(
                    "UPDATE download_tasks SET status = 'downloading', phase = 'resolving', attempt = attempt + 1, "
-                   "error_code = NULL, error_message = NULL, updated_at = ? WHERE id = ? AND status IN ('pending', 'downloading')",
+                   "error_code = NULL, error_message = NULL, updated_at = ? WHERE id = ? AND status IN ('pending', "
+                   "'downloading')",
                    now(), id) > 0;
     });
 }
 
-Task<> DownloadStore::save_progress(DownloadId id, Phase phase, std::int64_t received, std::optional<std::int64_t> speed,
-                                    std::optional<std::int64_t> eta) {
+Task<> DownloadStore::save_progress(DownloadId id, Phase phase, std::int64_t received,
+                                    std::optional<std::int64_t> speed, std::optional<std::int64_t> eta) {
     co_await database_.write([=](Session& session) {
         session.execute(
-            "UPDATE download_tasks SET phase = ?, download_size = ?, download_speed = ?, eta_seconds = ?, updated_at = ? "
+            "UPDATE download_tasks SET phase = ?, download_size = ?, download_speed = ?, eta_seconds = ?, updated_at = "
+            "? "
             "WHERE id = ? AND status = 'downloading'",
             name_of(phase), received, speed, eta, now(), id);
     });
@@ -241,10 +253,12 @@ Task<> DownloadStore::complete(Download download, std::vector<models::ModelFile>
                                std::string file_path) {
     co_await database_.write([=](Session& session) {
         std::int64_t total = 0;
-        for (const models::ModelFile& file : files) total += file.size;
+        for (const models::ModelFile& file : files)
+            total += file.size;
         models::set_ready(session, download.model_id, files, facts);
         session.execute(
-            "UPDATE download_tasks SET status = 'completed', phase = NULL, download_size = ?, total_size = ?, eta_seconds = NULL, "
+            "UPDATE download_tasks SET status = 'completed', phase = NULL, download_size = ?, total_size = ?, "
+            "eta_seconds = NULL, "
             "file_path = ?, updated_at = ? WHERE id = ?",
             total, total, file_path, now(), download.id);
     });
@@ -256,7 +270,8 @@ Task<> DownloadStore::fail_attempt(DownloadId id, bool final, std::string error_
         const auto download = find_where(session, "id = ?", id.str());
         if (!download || download->status != Status::downloading) return;
         session.execute(
-            "UPDATE download_tasks SET status = ?, phase = NULL, download_size = ?, download_speed = NULL, eta_seconds = NULL, "
+            "UPDATE download_tasks SET status = ?, phase = NULL, download_size = ?, download_speed = NULL, eta_seconds "
+            "= NULL, "
             "error_code = ?, error_message = ?, updated_at = ? WHERE id = ?",
             name_of(final ? Status::failed : Status::pending), received, error_code, error_message, now(), id);
         if (final) models::set_status(session, download->model_id, models::Status::remote);
@@ -266,17 +281,21 @@ Task<> DownloadStore::fail_attempt(DownloadId id, bool final, std::string error_
 Task<int> DownloadStore::recover() {
     co_return co_await database_.write([](Session& session) {
         const auto stale = session.query(
-            "SELECT d.id, d.model_id, t.state, t.error_message FROM download_tasks d LEFT JOIN tasks t ON t.id = d.task_id "
+            "SELECT d.id, d.model_id, t.state, t.error_message FROM download_tasks d LEFT JOIN tasks t ON t.id = "
+            "d.task_id "
             "WHERE d.status IN ('pending', 'downloading')",
             [](const Row& row) {
-                return std::tuple(row.text(0), row.text(1), row.optional_text(2).value_or("failed"), row.optional_text(3));
+                return std::tuple(row.text(0), row.text(1), row.optional_text(2).value_or("failed"),
+                                  row.optional_text(3));
             });
         int changed = 0;
         for (const auto& [id, model, state, message] : stale) {
             const bool alive = state == "queued" || state == "running";
             changed += static_cast<int>(session.execute(
-                "UPDATE download_tasks SET status = ?, phase = NULL, download_speed = NULL, eta_seconds = NULL, updated_at = ?, "
-                "error_message = COALESCE(?, error_message), error_code = CASE WHEN ? = 1 THEN error_code ELSE 'INTERNAL' END "
+                "UPDATE download_tasks SET status = ?, phase = NULL, download_speed = NULL, eta_seconds = NULL, "
+                "updated_at = ?, "
+                "error_message = COALESCE(?, error_message), error_code = CASE WHEN ? = 1 THEN error_code ELSE "
+                "'INTERNAL' END "
                 "WHERE id = ? AND (status = 'downloading' OR ? = 0)",
                 name_of(alive ? Status::pending : Status::failed), now(), message, alive ? 1 : 0, id, alive ? 1 : 0));
             if (!alive) models::set_status(session, ModelId::trusted(model), models::Status::remote);

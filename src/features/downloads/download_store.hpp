@@ -1,15 +1,15 @@
 #pragma once
-#include <optional>
-#include <string>
-#include <utility>
-#include <variant>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/downloads/download.hpp"
 #include "features/models/model.hpp"
 #include "storage/database.hpp"
 #include "storage/page.hpp"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace llmm::downloads {
 
@@ -46,22 +46,26 @@ class DownloadStore {
     Task<storage::Page<Download>> list(DownloadQuery query);
     Task<std::optional<Download>> find(DownloadId id);
 
-    // Each answers the row as it is afterwards and whether this call changed it. STATE_CONFLICT from a state that has no way
-    // there; DOWNLOAD_NOT_FOUND.
+    // Each answers the row as it is afterwards and whether this call changed it. STATE_CONFLICT from a state that has
+    // no way there; DOWNLOAD_NOT_FOUND.
     Task<std::pair<Download, bool>> pause(DownloadId id);
     Task<std::pair<Download, bool>> cancel(DownloadId id);
     Task<std::pair<Download, bool>> resume(DownloadId id);  // paused → pending
     Task<std::pair<Download, bool>> retry(DownloadId id);   // failed or cancelled → pending
-    Task<Download> update(DownloadId id, std::optional<int> priority, std::optional<std::optional<std::int64_t>> speed_limit);
+    Task<Download> update(DownloadId id, std::optional<int> priority,
+                          std::optional<std::optional<std::int64_t>> speed_limit);
     Task<> remove(DownloadId id);
 
-    // For the running transfer. False when the row is no longer pending or downloading: somebody paused or cancelled it.
+    // For the running transfer. False when the row is no longer pending or downloading: somebody paused or cancelled
+    // it.
     Task<bool> begin_attempt(DownloadId id);
     Task<> save_progress(DownloadId id, Phase phase, std::int64_t received, std::optional<std::int64_t> speed,
                          std::optional<std::int64_t> eta);
-    Task<> complete(Download download, std::vector<models::ModelFile> files, models::ModelFacts facts, std::string file_path);
+    Task<> complete(Download download, std::vector<models::ModelFile> files, models::ModelFacts facts,
+                    std::string file_path);
     // failed, or pending when it will be tried again.
-    Task<> fail_attempt(DownloadId id, bool final, std::string error_code, std::string error_message, std::int64_t received);
+    Task<> fail_attempt(DownloadId id, bool final, std::string error_code, std::string error_message,
+                        std::int64_t received);
     // After a restart: no row says "downloading" before its task runs again; a row whose task has ended says so.
     Task<int> recover();
 

@@ -1,12 +1,12 @@
 #include "features/downloads/download_store.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "features/models/model_store.hpp"
 #include "features/tasks/task_store.hpp"
 #include "support/databases.hpp"
 #include "support/run_task.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm::downloads {
 namespace {
@@ -16,7 +16,10 @@ using test::run_task;
 class Downloads : public test::OnEachDatabase {
   public:
     static NewDownload wish(std::string repo = "org/name") {
-        Plan plan{.pinned = {.source = models::Source::huggingface, .repo = std::move(repo), .revision = "abc", .variant = "Q8_0"},
+        Plan plan{.pinned = {.source = models::Source::huggingface,
+                             .repo = std::move(repo),
+                             .revision = "abc",
+                             .variant = "Q8_0"},
                   .license = "mit",
                   .files = {{"m.gguf", 100, Sha256::of("m"), std::nullopt}}};
         return {.plan = std::move(plan), .name = "name", .tags = {"gguf"}};
@@ -36,8 +39,9 @@ class Downloads : public test::OnEachDatabase {
     }
     void complete(const Download& download) {
         run_task(store.begin_attempt(download.id));
-        run_task(store.complete(download, {{.model_id = download.model_id, .path = "m.gguf", .size = 100, .sha256 = Sha256::of("m")}},
-                                {.format = models::Format::gguf}, "models/m.gguf"));
+        run_task(store.complete(
+            download, {{.model_id = download.model_id, .path = "m.gguf", .size = 100, .sha256 = Sha256::of("m")}},
+            {.format = models::Format::gguf}, "models/m.gguf"));
     }
 
     test::TestDatabase database{GetParam()};
@@ -88,7 +92,8 @@ TEST_P(Downloads, actions_are_idempotent_and_impossible_ones_refused) {
     EXPECT_EQ(refusal([&] { run_task(store.resume(id)); }), ErrorCode::state_conflict);
     EXPECT_TRUE(run_task(store.retry(id)).second);
     complete(find(id));
-    for (const auto action : {&DownloadStore::pause, &DownloadStore::cancel, &DownloadStore::resume, &DownloadStore::retry}) {
+    for (const auto action :
+         {&DownloadStore::pause, &DownloadStore::cancel, &DownloadStore::resume, &DownloadStore::retry}) {
         EXPECT_EQ(refusal([&] { run_task((store.*action)(id)); }), ErrorCode::state_conflict);
     }
 }

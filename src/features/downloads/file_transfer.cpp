@@ -1,17 +1,16 @@
 #include "features/downloads/file_transfer.hpp"
 
-#include <fcntl.h>
-
-#include <charconv>
-
-#include <boost/asio/this_coro.hpp>
-#include <fmt/format.h>
-
 #include "base/async/signal.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/downloads/part_file.hpp"
 #include "integrations/formats/file_type.hpp"
+
+#include <charconv>
+#include <fcntl.h>
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
 
 namespace llmm::downloads {
 
@@ -19,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kMaxTries = 6;  // without a new byte in between
+constexpr int kMaxTries = 6;                          // without a new byte in between
 constexpr std::uint64_t kMaxUnsizedBytes = 64 << 20;  // a file whose size the hub keeps to itself is no model file
 
 // "bytes 100-199/200"
@@ -73,7 +72,8 @@ class FileTransfer::Sink final : public BodySink {
         const auto range = parse_content_range(find_header(headers, "Content-Range").value_or(""));
         if (!range || range->first != part_.size() || (file_.size && range->total != *file_.size)) {
             return refuse(ErrorCode::hub_bad_response,
-                          Text::format("the server sent another part of \"{}\" than was asked for", "服务器返回了“{}”的错误片段", file_.path));
+                          Text::format("the server sent another part of \"{}\" than was asked for",
+                                       "服务器返回了“{}”的错误片段", file_.path));
         }
         return true;
     }
@@ -83,7 +83,8 @@ class FileTransfer::Sink final : public BodySink {
             const std::uint64_t limit = file_.size.value_or(kMaxUnsizedBytes);
             if (data.size() > limit - part_.size()) {
                 return refuse(ErrorCode::hub_bad_response,
-                              Text::format("the server sends more of \"{}\" than the hub lists", "“{}”的数据超过模型站列出的大小", file_.path));
+                              Text::format("the server sends more of \"{}\" than the hub lists",
+                                           "“{}”的数据超过模型站列出的大小", file_.path));
             }
             part_.append(data);
             received_ = part_.size();
@@ -115,9 +116,9 @@ class FileTransfer::Sink final : public BodySink {
   private:
     bool accept_length(std::optional<std::string_view> length) {
         if (!length || !file_.size || fmt::format("{}", *file_.size) == *length) return true;
-        return refuse(ErrorCode::hub_bad_response, Text::format("\"{}\" has {} bytes on the server, {} in the hub's list",
-                                                                "“{}”在服务器上为 {} 字节，模型站列表为 {} 字节", file_.path, *length,
-                                                                *file_.size));
+        return refuse(ErrorCode::hub_bad_response,
+                      Text::format("\"{}\" has {} bytes on the server, {} in the hub's list",
+                                   "“{}”在服务器上为 {} 字节，模型站列表为 {} 字节", file_.path, *length, *file_.size));
     }
     bool refuse(ErrorCode code, Text message) {
         failure_ = std::make_exception_ptr(Error(code, std::move(message)));
@@ -147,7 +148,8 @@ Task<Sha256> FileTransfer::run() {
     std::exception_ptr failure;
     try {
         for (bool again = false;; again = true) {
-            sink_ = co_await deps_.files.run([this] { return std::make_unique<Sink>(file_, PartFile(part_), received_); });
+            sink_ =
+                co_await deps_.files.run([this] { return std::make_unique<Sink>(file_, PartFile(part_), received_); });
             co_await fetch_all();
             const Sha256 digest = co_await check_digest();
             const bool right = !file_.sha256 || digest == *file_.sha256;
@@ -160,8 +162,8 @@ Task<Sha256> FileTransfer::run() {
             PartFile::remove(part_);
             received_ = 0;
             if (again) {
-                fail(ErrorCode::digest_mismatch, "\"{}\" arrived twice with a digest other than the hub's", "“{}”两次下载的摘要均与模型站不符",
-                     file_.path);
+                fail(ErrorCode::digest_mismatch, "\"{}\" arrived twice with a digest other than the hub's",
+                     "“{}”两次下载的摘要均与模型站不符", file_.path);
             }
             log::warning("a file arrived with a wrong digest and is fetched again", {{"file", file_.path}});
         }
@@ -198,14 +200,16 @@ Task<> FileTransfer::fetch_all() {
             if (file_.size ? received() == *file_.size : sink_->status() == 200) co_return;
             problem = Error(ErrorCode::hub_unreachable, Text::format("\"{}\" ended early", "“{}”提前结束", file_.path));
         } catch (const Error& error) {
-            const bool passing = error.code() == ErrorCode::hub_unreachable || error.code() == ErrorCode::hub_rate_limited;
+            const bool passing =
+                error.code() == ErrorCode::hub_unreachable || error.code() == ErrorCode::hub_rate_limited;
             if (!passing) throw;
             problem = error;
             delay_seconds = error.retry_after();
         }
         tries = received() > before ? 1 : tries + 1;
         if (tries >= kMaxTries) throw Error(*std::move(problem));
-        co_await sleep_for(std::max<std::chrono::milliseconds>(std::chrono::seconds(delay_seconds), 250ms * (1 << tries)));
+        co_await sleep_for(
+            std::max<std::chrono::milliseconds>(std::chrono::seconds(delay_seconds), 250ms * (1 << tries)));
     }
 }
 
@@ -249,9 +253,11 @@ Task<> FileTransfer::fetch_remote(const hubs::RemoteSource& source) {
         throw Error(ErrorCode::hub_rate_limited, Text::format("{} asks us to wait", "{} 要求稍候", source.url.host()))
             .with_retry_after(std::max(seconds, 1));
     }
-    if (status == 404) fail(ErrorCode::hub_file_not_found, "the hub has no file \"{}\"", "模型站没有文件“{}”", file_.path);
+    if (status == 404)
+        fail(ErrorCode::hub_file_not_found, "the hub has no file \"{}\"", "模型站没有文件“{}”", file_.path);
     // 403: the signed URL has expired, and locate() gives a new one. 5xx: the server's trouble passes.
-    throw Error(ErrorCode::hub_unreachable, Text::format("{0} answered {1} for \"{2}\"", "{0} 对“{2}”返回 {1}", source.url.host(), status, file_.path));
+    throw Error(ErrorCode::hub_unreachable, Text::format("{0} answered {1} for \"{2}\"", "{0} 对“{2}”返回 {1}",
+                                                         source.url.host(), status, file_.path));
 }
 
 Task<> FileTransfer::copy_local(std::filesystem::path source) {

@@ -1,19 +1,20 @@
 #pragma once
-#include <atomic>
-#include <cstdint>
-#include <filesystem>
-#include <memory>
-#include <optional>
-
 #include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
 #include "base/net/http_client.hpp"
 #include "features/downloads/download.hpp"
 #include "integrations/hub.hpp"
 
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
 namespace llmm::downloads {
 
-// Fetches one file into a part file: in order, hashing as it goes, going on where an earlier run of this program stopped.
+// Fetches one file into a part file: in order, hashing as it goes, going on where an earlier run of this program
+// stopped.
 //
 // The journal beside the part says how many bytes are certainly on the disk. Within one boot of the machine the part's
 // own length says it better, since a killed process loses nothing of what it has written.

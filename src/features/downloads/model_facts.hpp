@@ -1,13 +1,13 @@
 #pragma once
+#include "features/models/model.hpp"
+
 #include <filesystem>
 #include <string>
 
-#include "features/models/model.hpp"
-
 namespace llmm::downloads {
 
-// What a complete model file's header says. UNSUPPORTED_FORMAT or UNSAFE_FILE when the header breaks its format's rules;
-// no facts for files of other kinds. Blocks.
+// What a complete model file's header says. UNSUPPORTED_FORMAT or UNSAFE_FILE when the header breaks its format's
+// rules; no facts for files of other kinds. Blocks.
 models::ModelFacts read_model_facts(const std::filesystem::path& file, const std::string& name);
 
 }  // namespace llmm::downloads

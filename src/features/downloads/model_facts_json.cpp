@@ -1,12 +1,12 @@
-#include <fcntl.h>
-
-#include <boost/json.hpp>
-
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
 #include "features/downloads/model_facts.hpp"
 #include "integrations/formats/gguf.hpp"
 #include "integrations/formats/safetensors.hpp"
+
+#include <fcntl.h>
+
+#include <boost/json.hpp>
 
 namespace llmm::downloads {
 
@@ -20,8 +20,9 @@ void add(json::object& object, std::string_view key, const std::optional<T>& val
 }
 
 [[noreturn]] void refuse(const std::string& name, const formats::FormatProblem& problem) {
-    throw Error(problem.kind == formats::ProblemKind::unsupported ? ErrorCode::unsupported_format : ErrorCode::unsafe_file,
-                Text::format("\"{0}\" can't be used: {1}", "“{0}”无法使用：{2}", name, problem.message.en, problem.message.zh));
+    throw Error(
+        problem.kind == formats::ProblemKind::unsupported ? ErrorCode::unsupported_format : ErrorCode::unsafe_file,
+        Text::format("\"{0}\" can't be used: {1}", "“{0}”无法使用：{2}", name, problem.message.en, problem.message.zh));
 }
 
 std::optional<std::int64_t> as_signed(std::optional<std::uint64_t> value) {
@@ -60,13 +61,14 @@ models::ModelFacts facts_of(const formats::SafetensorsHeader& header) {
     for (const formats::DtypeShare& share : header.dtypes) {
         types.push_back(json::object{{"dtype", share.dtype}, {"parameters", share.parameters}});
     }
-    return {.format = models::Format::safetensors,
-            .parameters = as_signed(header.parameter_count),
-            .quantization = header.dtypes.empty() ? std::nullopt : std::optional(header.dtypes.front().dtype),
-            .architecture = std::nullopt,
-            .context_length = std::nullopt,
-            .license = std::nullopt,
-            .metadata = json::serialize(json::object{{"tensor_count", header.tensor_count}, {"dtypes", std::move(types)}})};
+    return {
+        .format = models::Format::safetensors,
+        .parameters = as_signed(header.parameter_count),
+        .quantization = header.dtypes.empty() ? std::nullopt : std::optional(header.dtypes.front().dtype),
+        .architecture = std::nullopt,
+        .context_length = std::nullopt,
+        .license = std::nullopt,
+        .metadata = json::serialize(json::object{{"tensor_count", header.tensor_count}, {"dtypes", std::move(types)}})};
 }
 
 }  // namespace

@@ -1,21 +1,21 @@
 #include "features/downloads/part_file.hpp"
 
+#include "base/error/error.hpp"
+
+#include <charconv>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
-
 #include <fmt/format.h>
-
-#include "base/error/error.hpp"
 
 namespace llmm::downloads {
 namespace {
 
 std::string boot_id() {
     std::string id = read_text_file("/proc/sys/kernel/random/boot_id", 64);
-    while (!id.empty() && id.back() == '\n') id.pop_back();
+    while (!id.empty() && id.back() == '\n')
+        id.pop_back();
     return id;
 }
 
@@ -81,7 +81,9 @@ void PartFile::restart() {
     digest_ = Sha256Stream();
 }
 
-Sha256 PartFile::finish() { return digest_.finish(); }
+Sha256 PartFile::finish() {
+    return digest_.finish();
+}
 
 void PartFile::remove(const std::filesystem::path& path) {
     std::error_code ignored;

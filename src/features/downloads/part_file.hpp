@@ -1,13 +1,13 @@
 #pragma once
+#include "base/crypto/digest.hpp"
+#include "base/fs/file.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "base/crypto/digest.hpp"
-#include "base/fs/file.hpp"
 
 namespace llmm::downloads {
 

@@ -1,13 +1,15 @@
 #include "features/downloads/part_file.hpp"
 
-#include <gtest/gtest.h>
-
 #include "support/temporary_directory.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm::downloads {
 namespace {
 
-std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 }  // namespace
 

@@ -14,7 +14,9 @@ json::value or_null(const std::optional<T>& value) {
     return value ? json::value_from(*value) : json::value(nullptr);
 }
 
-std::string_view name_of(formats::ModelFormat format) { return format == formats::ModelFormat::gguf ? "gguf" : "safetensors"; }
+std::string_view name_of(formats::ModelFormat format) {
+    return format == formats::ModelFormat::gguf ? "gguf" : "safetensors";
+}
 
 // Weights must be in memory as a whole; a tenth more for the context is the least an engine asks for.
 json::object variant_json(const formats::Variant& variant, std::optional<std::uint64_t> memory) {
@@ -66,7 +68,8 @@ json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memo
                                      {"sha256", file.sha256 ? json::value(file.sha256->hex()) : json::value(nullptr)},
                                      {"lfs", file.sha256.has_value()}});
     }
-    for (const formats::Variant& variant : model.content.variants) variants.push_back(variant_json(variant, memory_bytes));
+    for (const formats::Variant& variant : model.content.variants)
+        variants.push_back(variant_json(variant, memory_bytes));
     info["files"] = std::move(files);
     info["variants"] = std::move(variants);
     info["default_variant"] = model.chosen ? json::value(model.chosen->name) : json::value(nullptr);
@@ -74,6 +77,8 @@ json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memo
     return info;
 }
 
-json::object to_json(const hubs::Category& category) { return {{"id", category.id}, {"name", category.name}}; }
+json::object to_json(const hubs::Category& category) {
+    return {{"id", category.id}, {"name", category.name}};
+}
 
 }  // namespace llmm::models

@@ -1,9 +1,9 @@
 #pragma once
+#include "features/models/hub_service.hpp"
+
 #include <optional>
 
 #include <boost/json/fwd.hpp>
-
-#include "features/models/hub_service.hpp"
 
 namespace llmm::models {
 

@@ -1,10 +1,10 @@
 #include "features/models/hub_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "features/models/hub_json.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::models {
 
@@ -28,9 +28,12 @@ hubs::SortOrder sort_of(const std::optional<std::string>& sort) {
 }  // namespace
 
 void HubRoutes::add_to(Router& router) {
-    router.add({Method::get, "/api/v1/hub/models", Permission::read, "listHubModels", Router::on(this, &HubRoutes::search)});
-    router.add({Method::get, "/api/v1/hub/models/info", Permission::read, "getHubModel", Router::on(this, &HubRoutes::show)});
-    router.add({Method::get, "/api/v1/hub/categories", Permission::read, "listHubCategories", Router::on(this, &HubRoutes::categories)});
+    router.add(
+        {Method::get, "/api/v1/hub/models", Permission::read, "listHubModels", Router::on(this, &HubRoutes::search)});
+    router.add(
+        {Method::get, "/api/v1/hub/models/info", Permission::read, "getHubModel", Router::on(this, &HubRoutes::show)});
+    router.add({Method::get, "/api/v1/hub/categories", Permission::read, "listHubCategories",
+                Router::on(this, &HubRoutes::categories)});
 }
 
 Task<Response> HubRoutes::search(const Request& request) {
@@ -46,7 +49,8 @@ Task<Response> HubRoutes::search(const Request& request) {
     in.finish();
     const hubs::SearchPage page = co_await hubs_.search(source, std::move(query));
     json::array items;
-    for (const hubs::ModelSummary& model : page.models) items.push_back(to_json(source, model));
+    for (const hubs::ModelSummary& model : page.models)
+        items.push_back(to_json(source, model));
     const auto next = page.next_cursor.empty() ? std::nullopt : std::optional(page.next_cursor);
     const auto age = std::max<std::int64_t>(0, (to_epoch_ms(now()) - to_epoch_ms(page.fetched_at)) / 1000);
     co_return http::ok_tagged(request, http::list_json(std::move(items), next),
@@ -67,7 +71,8 @@ Task<Response> HubRoutes::categories(const Request& request) {
     in.cursor();
     in.finish();
     json::array items;
-    for (const hubs::Category& category : co_await hubs_.categories(source)) items.push_back(to_json(category));
+    for (const hubs::Category& category : co_await hubs_.categories(source))
+        items.push_back(to_json(category));
     co_return http::ok(request, http::list_json(std::move(items), std::nullopt));
 }
 

@@ -1,13 +1,13 @@
 #pragma once
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/models/model_ref.hpp"
 #include "integrations/formats/quantization.hpp"
 #include "integrations/hub.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::models {
 
@@ -26,7 +26,9 @@ class HubService {
 
     // VALIDATION_FAILED for a source that this version doesn't have.
     hubs::Hub& hub(Source source);
-    Task<hubs::SearchPage> search(Source source, hubs::SearchQuery query) { return hub(source).search(std::move(query)); }
+    Task<hubs::SearchPage> search(Source source, hubs::SearchQuery query) {
+        return hub(source).search(std::move(query));
+    }
     Task<std::vector<hubs::Category>> categories(Source source) { return hub(source).categories(); }
     // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are.
     Task<RemoteModel> resolve(ModelRef ref);

@@ -1,13 +1,13 @@
 #pragma once
+#include "base/crypto/digest.hpp"
+#include "base/ids/id.hpp"
+#include "base/time/time.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/crypto/digest.hpp"
-#include "base/ids/id.hpp"
-#include "base/time/time.hpp"
 
 namespace llmm::models {
 

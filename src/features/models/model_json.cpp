@@ -1,9 +1,9 @@
 #include "features/models/model_json.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/json/json.hpp"
 #include "base/json/reader.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::models {
 namespace {
@@ -15,7 +15,9 @@ json::value or_null(const std::optional<T>& value) {
 json::value time_or_null(const std::optional<TimePoint>& time) {
     return time ? json::value(to_rfc3339(*time)) : json::value(nullptr);
 }
-json::value text_or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+json::value text_or_null(const std::string& text) {
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
 
 }  // namespace
 
@@ -63,7 +65,8 @@ ModelChanges parse_model_changes(const json::value& body) {
     changes.tags = in.strings("tags", {.max_items = 64, .item = {.min_length = 1, .max_length = 64}, .unique = true});
     if (in.is_null("tags")) in.add_problem("tags", Text{"can't be null", "不能为 null"});
     if (!in.has("name") && !in.has("description") && !in.has("tags")) {
-        in.add_problem("", Text{"changes nothing", "没有任何修改"}, Text{"name, description, tags", "name、description、tags"});
+        in.add_problem("", Text{"changes nothing", "没有任何修改"},
+                       Text{"name, description, tags", "name、description、tags"});
     }
     in.finish();
     return changes;
@@ -74,6 +77,8 @@ std::vector<std::string> read_tags(std::string_view text) {
     return json::value_to<std::vector<std::string>>(parse_own_json(text));
 }
 
-std::string write_tags(const std::vector<std::string>& tags) { return json::serialize(json::value_from(tags)); }
+std::string write_tags(const std::vector<std::string>& tags) {
+    return json::serialize(json::value_from(tags));
+}
 
 }  // namespace llmm::models

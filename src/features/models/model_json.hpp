@@ -1,12 +1,12 @@
 #pragma once
+#include "features/models/model.hpp"
+#include "features/models/model_service.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <boost/json/fwd.hpp>
-
-#include "features/models/model.hpp"
-#include "features/models/model_service.hpp"
 
 namespace llmm::models {
 

@@ -1,9 +1,9 @@
 #include "features/models/model_ref.hpp"
 
+#include "base/error/error.hpp"
+
 #include <algorithm>
 #include <array>
-
-#include "base/error/error.hpp"
 
 namespace llmm::models {
 namespace {
@@ -11,23 +11,27 @@ namespace {
 constexpr std::size_t kMaxRef = 2048;
 
 [[noreturn]] void refuse(Text problem) {
-    throw Error(ErrorCode::validation_failed, Text{"this is not a model reference", "这不是有效的模型引用"},
-                {{"ref", FieldProblem{std::move(problem),
-                                      Text{"huggingface:org/name:Q4_K_M, hf.co/org/name, https://huggingface.co/org/name, "
-                                           "demo:tiny-chat",
-                                           "huggingface:org/name:Q4_K_M、hf.co/org/name、https://huggingface.co/org/name、"
-                                           "demo:tiny-chat"}}}});
+    throw Error(
+        ErrorCode::validation_failed, Text{"this is not a model reference", "这不是有效的模型引用"},
+        {{"ref", FieldProblem{std::move(problem),
+                              Text{"huggingface:org/name:Q4_K_M, hf.co/org/name, https://huggingface.co/org/name, "
+                                   "demo:tiny-chat",
+                                   "huggingface:org/name:Q4_K_M、hf.co/org/name、https://huggingface.co/org/name、"
+                                   "demo:tiny-chat"}}}});
 }
 
 bool is_name_character(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
+           c == '-';
 }
 
-// One part of a repository's id (hubs.md 1.1: letters, digits, "._-", at most 96, no ".." or "--", no "." or "-" at the ends).
+// One part of a repository's id (hubs.md 1.1: letters, digits, "._-", at most 96, no ".." or "--", no "." or "-" at the
+// ends).
 bool is_repo_part(std::string_view part) {
     return !part.empty() && part.size() <= 96 && std::all_of(part.begin(), part.end(), is_name_character) &&
-           part.find("..") == std::string_view::npos && part.find("--") == std::string_view::npos && part.front() != '.' &&
-           part.front() != '-' && part.back() != '.' && part.back() != '-' && !part.ends_with(".git");
+           part.find("..") == std::string_view::npos && part.find("--") == std::string_view::npos &&
+           part.front() != '.' && part.front() != '-' && part.back() != '.' && part.back() != '-' &&
+           !part.ends_with(".git");
 }
 
 bool is_revision(std::string_view text) {
@@ -42,10 +46,10 @@ bool is_variant(std::string_view text) {
 
 // Cuts `prefix` off, whatever its case.
 bool take_prefix(std::string_view& text, std::string_view prefix) {
-    const bool same = text.size() >= prefix.size() &&
-                      std::equal(prefix.begin(), prefix.end(), text.begin(), [](char a, char b) {
-                          return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
-                      });
+    const bool same =
+        text.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), text.begin(), [](char a, char b) {
+            return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b - 'A' + 'a') : b);
+        });
     if (same) text.remove_prefix(prefix.size());
     return same;
 }
@@ -68,8 +72,9 @@ void read_repository(std::string_view text, ModelRef& ref) {
         text = rest;
     }
     const auto slash = text.find('/');
-    const bool named = slash == std::string_view::npos ? is_repo_part(text)
-                                                       : is_repo_part(text.substr(0, slash)) && is_repo_part(text.substr(slash + 1));
+    const bool named = slash == std::string_view::npos
+                           ? is_repo_part(text)
+                           : is_repo_part(text.substr(0, slash)) && is_repo_part(text.substr(slash + 1));
     if (!named) refuse({"the repository must be org/name", "仓库必须是 org/name 形式"});
     ref.repo = text;
 }
@@ -77,7 +82,8 @@ void read_repository(std::string_view text, ModelRef& ref) {
 // What follows the host of a repository's web page: "org/name", perhaps "/tree/<revision>" behind it.
 void read_page(std::string_view path, ModelRef& ref) {
     path = path.substr(0, path.find_first_of("?#"));
-    while (path.ends_with('/')) path.remove_suffix(1);
+    while (path.ends_with('/'))
+        path.remove_suffix(1);
     const auto tree = path.find("/tree/");
     if (tree != std::string_view::npos) {
         if (!is_revision(path.substr(tree + 6))) refuse({"the revision in the URL is not valid", "URL 中的版本无效"});
@@ -85,7 +91,8 @@ void read_page(std::string_view path, ModelRef& ref) {
         path = path.substr(0, tree);
     }
     std::string repository(path);
-    if (!ref.revision.empty() && repository.find('@') != std::string::npos) refuse({"it names two revisions", "包含两个版本"});
+    if (!ref.revision.empty() && repository.find('@') != std::string::npos)
+        refuse({"it names two revisions", "包含两个版本"});
     const std::string revision = ref.revision;
     read_repository(repository, ref);
     if (!revision.empty()) ref.revision = revision;

@@ -1,9 +1,9 @@
 #pragma once
+#include "features/models/model.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "features/models/model.hpp"
 
 namespace llmm::models {
 

@@ -1,8 +1,8 @@
 #include "features/models/model_ref.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
+
+#include <gtest/gtest.h>
 
 namespace llmm::models {
 
@@ -29,20 +29,35 @@ TEST(ModelRef, reads_what_people_paste) {
 }
 
 TEST(ModelRef, what_it_writes_it_reads_back) {
-    for (const char* text : {"huggingface:org/name@0123456789abcdef0123456789abcdef01234567:UD-Q4_K_XL", "demo:tiny-chat@abc:Q8_0"}) {
+    for (const char* text :
+         {"huggingface:org/name@0123456789abcdef0123456789abcdef01234567:UD-Q4_K_XL", "demo:tiny-chat@abc:Q8_0"}) {
         EXPECT_EQ(parse_model_ref(text).str(), text);
         EXPECT_EQ(parse_model_ref(parse_model_ref(text).str()), parse_model_ref(text));
     }
 }
 
 TEST(ModelRef, refuses_the_rest_and_names_the_field) {
-    for (const std::string& bad :
-         {std::string(""), std::string("name"), std::string("hf.co/"), std::string("hf.co/a/b/c"), std::string("hf.co/../etc"),
-          std::string("hf.co/org/..:x"), std::string("huggingface:org/na me"), std::string("huggingface:org/name@../x"),
-          std::string("huggingface:org/name:"), std::string("huggingface:org/name@"), std::string("huggingface:org/name:a/b"),
-          std::string("huggingface:-org/name"), std::string("huggingface:org/name.git"), std::string("huggingface:org/a--b"),
-          std::string("ollama:llama3.2:1b"), std::string("local:/etc/passwd"), std::string("https://evil.example/model.gguf"),
-          std::string("file:///etc/passwd"), std::string("demo:tiny\0chat", 14), std::string(3000, 'a'), std::string("demo:\xe4\xb8\xad")}) {
+    for (const std::string& bad : {std::string(""),
+                                   std::string("name"),
+                                   std::string("hf.co/"),
+                                   std::string("hf.co/a/b/c"),
+                                   std::string("hf.co/../etc"),
+                                   std::string("hf.co/org/..:x"),
+                                   std::string("huggingface:org/na me"),
+                                   std::string("huggingface:org/name@../x"),
+                                   std::string("huggingface:org/name:"),
+                                   std::string("huggingface:org/name@"),
+                                   std::string("huggingface:org/name:a/b"),
+                                   std::string("huggingface:-org/name"),
+                                   std::string("huggingface:org/name.git"),
+                                   std::string("huggingface:org/a--b"),
+                                   std::string("ollama:llama3.2:1b"),
+                                   std::string("local:/etc/passwd"),
+                                   std::string("https://evil.example/model.gguf"),
+                                   std::string("file:///etc/passwd"),
+                                   std::string("demo:tiny\0chat", 14),
+                                   std::string(3000, 'a'),
+                                   std::string("demo:\xe4\xb8\xad")}) {
         try {
             parse_model_ref(bad);
             ADD_FAILURE() << bad;

@@ -1,10 +1,10 @@
 #include "features/models/model_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "features/models/model_json.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::models {
 
@@ -22,7 +22,8 @@ ModelId id_of(const Request& request) {
 template <class T>
 json::array to_array(const std::vector<T>& items) {
     json::array array;
-    for (const T& item : items) array.push_back(to_json(item));
+    for (const T& item : items)
+        array.push_back(to_json(item));
     return array;
 }
 
@@ -30,19 +31,26 @@ json::array to_array(const std::vector<T>& items) {
 
 void ModelRoutes::add_to(Router& router) {
     router.add({Method::get, "/api/v1/models", Permission::read, "listModels", Router::on(this, &ModelRoutes::list)});
-    router.add({Method::get, "/api/v1/models/{id}", Permission::read, "getModel", Router::on(this, &ModelRoutes::show)});
-    router.add({Method::patch, "/api/v1/models/{id}", Permission::write, "updateModel", Router::on(this, &ModelRoutes::update)});
-    router.add({Method::del, "/api/v1/models/{id}", Permission::write, "deleteModel", Router::on(this, &ModelRoutes::remove)});
-    router.add({Method::get, "/api/v1/models/{id}/files", Permission::read, "listModelFiles", Router::on(this, &ModelRoutes::files)});
-    router.add({Method::post, "/api/v1/models/{id}/verify", Permission::write, "verifyModel", Router::on(this, &ModelRoutes::verify)});
+    router.add(
+        {Method::get, "/api/v1/models/{id}", Permission::read, "getModel", Router::on(this, &ModelRoutes::show)});
+    router.add({Method::patch, "/api/v1/models/{id}", Permission::write, "updateModel",
+                Router::on(this, &ModelRoutes::update)});
+    router.add(
+        {Method::del, "/api/v1/models/{id}", Permission::write, "deleteModel", Router::on(this, &ModelRoutes::remove)});
+    router.add({Method::get, "/api/v1/models/{id}/files", Permission::read, "listModelFiles",
+                Router::on(this, &ModelRoutes::files)});
+    router.add({Method::post, "/api/v1/models/{id}/verify", Permission::write, "verifyModel",
+                Router::on(this, &ModelRoutes::verify)});
 }
 
 Task<Response> ModelRoutes::list(const Request& request) {
     http::QueryReader in(request);
     ModelQuery query;
     query.text = in.text("q", 200).value_or("");
-    if (const auto status = in.choice("status", {"remote", "downloading", "ready", "broken"})) query.status = parse_status(*status);
-    if (const auto source = in.choice("source", {"huggingface", "ollama", "modelscope", "local", "url", "demo", "external"})) {
+    if (const auto status = in.choice("status", {"remote", "downloading", "ready", "broken"}))
+        query.status = parse_status(*status);
+    if (const auto source =
+            in.choice("source", {"huggingface", "ollama", "modelscope", "local", "url", "demo", "external"})) {
         query.source = parse_source(*source);
     }
     if (const auto format = in.choice("format", {"gguf", "safetensors"})) query.format = parse_format(*format);

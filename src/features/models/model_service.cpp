@@ -26,7 +26,9 @@ std::filesystem::path model_directory(const ModelRef& pinned) {
     return std::filesystem::path(std::string(name_of(pinned.source))) / pinned.repo / pinned.revision;
 }
 
-Task<storage::Page<Model>> ModelService::list(ModelQuery query) { return deps_.store.list(std::move(query)); }
+Task<storage::Page<Model>> ModelService::list(ModelQuery query) {
+    return deps_.store.list(std::move(query));
+}
 
 Task<Model> ModelService::get(ModelId id) {
     auto model = co_await deps_.store.find(id);
@@ -34,7 +36,9 @@ Task<Model> ModelService::get(ModelId id) {
     co_return *std::move(model);
 }
 
-Task<std::optional<Model>> ModelService::find_ready(ModelRef ref) { return deps_.store.find_ready(std::move(ref)); }
+Task<std::optional<Model>> ModelService::find_ready(ModelRef ref) {
+    return deps_.store.find_ready(std::move(ref));
+}
 
 Task<Model> ModelService::update(ModelId id, ModelChanges changes) {
     if (!co_await deps_.store.update(id, changes.name, changes.description, changes.tags)) not_found(id);
@@ -49,7 +53,8 @@ Task<std::int64_t> ModelService::remove(ModelId id) {
     const ModelRef ref = parse_model_ref(model.ref);
     std::int64_t bytes = 0;
     co_await deps_.files.run([&] {
-        for (const ModelFile& file : files) deps_.blobs.unlink(link_path(ref, file.path));
+        for (const ModelFile& file : files)
+            deps_.blobs.unlink(link_path(ref, file.path));
         for (const auto& [blob, size] : freed) {
             deps_.blobs.remove(blob);
             bytes += size;
@@ -68,7 +73,8 @@ Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
     const Model model = co_await get(id);
     if (model.status != Status::ready) {
         throw Error(ErrorCode::model_not_ready,
-                    Text::format("the model {} is {}, not ready", "模型 {0} 尚未就绪（{1}）", model.name, name_of(model.status)),
+                    Text::format("the model {} is {}, not ready", "模型 {0} 尚未就绪（{1}）", model.name,
+                                 name_of(model.status)),
                     {{"state", std::string(name_of(model.status))}});
     }
     const ModelRef ref = parse_model_ref(model.ref);
@@ -78,14 +84,15 @@ Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
         if (model.format == Format::safetensors && file.path.ends_with(".safetensors")) co_return path.parent_path();
         if (model.format == Format::gguf && file.path.ends_with(".gguf")) co_return path;
     }
-    fail(ErrorCode::unsupported_format, "the model {} has no file that an engine could load", "模型 {} 没有可供引擎加载的文件",
-         model.name);
+    fail(ErrorCode::unsupported_format, "the model {} has no file that an engine could load",
+         "模型 {} 没有可供引擎加载的文件", model.name);
 }
 
 Task<> ModelService::verify(ModelId id, std::function<void(double)> report) {
     const std::vector<ModelFile> files = co_await this->files(id);
     std::int64_t total = 1, done = 0;
-    for (const ModelFile& file : files) total += file.size;
+    for (const ModelFile& file : files)
+        total += file.size;
     std::string damaged;
     for (const ModelFile& file : files) {
         const bool intact = co_await deps_.files.run([&] { return deps_.blobs.verify(file.sha256, {}, stopping_); });

@@ -1,11 +1,4 @@
 #pragma once
-#include <atomic>
-#include <filesystem>
-#include <functional>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
 #include "base/fs/safe_path.hpp"
@@ -13,6 +6,13 @@
 #include "features/models/model_ref.hpp"
 #include "features/models/model_store.hpp"
 #include "storage/blob_store.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::models {
 
@@ -36,14 +36,15 @@ class ModelService {
     // The newest ready model that a reference means (its revision and variant only when given).
     Task<std::optional<Model>> find_ready(ModelRef ref);
     Task<Model> update(ModelId id, ModelChanges changes);
-    // Frees the blobs that no other model uses; answers the bytes freed. MODEL_NOT_FOUND, MODEL_IN_USE (deployed or being
-    // downloaded).
+    // Frees the blobs that no other model uses; answers the bytes freed. MODEL_NOT_FOUND, MODEL_IN_USE (deployed or
+    // being downloaded).
     Task<std::int64_t> remove(ModelId id);
     Task<std::vector<ModelFile>> files(ModelId id);
-    // What an engine opens: the GGUF (of a split set the first part) or the folder of safetensors, below models/. MODEL_NOT_READY.
+    // What an engine opens: the GGUF (of a split set the first part) or the folder of safetensors, below models/.
+    // MODEL_NOT_READY.
     Task<std::filesystem::path> engine_path(ModelId id);
-    // Hashes every blob of the model again; sets it broken when one differs (DIGEST_MISMATCH). `report` gets 0..1 on the
-    // event loop.
+    // Hashes every blob of the model again; sets it broken when one differs (DIGEST_MISMATCH). `report` gets 0..1 on
+    // the event loop.
     Task<> verify(ModelId id, std::function<void(double)> report);
     // Ends hashing soon.
     void stop() { stopping_ = true; }

@@ -1,12 +1,12 @@
 #include "features/models/model_store.hpp"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "base/error/error.hpp"
 #include "features/models/model_json.hpp"
 #include "storage/list_query.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
 
 namespace llmm::models {
 
@@ -69,7 +69,8 @@ bool same_text(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Model insert_downloading(Session& session, const ModelRef& pinned, const std::string& name, const std::vector<std::string>& tags) {
+Model insert_downloading(Session& session, const ModelRef& pinned, const std::string& name,
+                         const std::vector<std::string>& tags) {
     const ModelId id = ModelId::generate();
     session.execute(
         "INSERT INTO models (id, ref, name, source, tags, status, created_at, updated_at) "
@@ -94,13 +95,15 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
             "INSERT INTO blobs (sha256, size, verified_at, created_at) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (sha256) DO UPDATE SET verified_at = excluded.verified_at",
             file.sha256.hex(), file.size, now(), now());
-        session.execute("INSERT INTO model_files (model_id, path, size, sha256) VALUES (?, ?, ?, ?)", id, file.path, file.size,
-                        file.sha256.hex());
+        session.execute("INSERT INTO model_files (model_id, path, size, sha256) VALUES (?, ?, ?, ?)", id, file.path,
+                        file.size, file.sha256.hex());
         total += file.size;
     }
-    const std::optional<std::string> format = facts.format ? std::optional(std::string(name_of(*facts.format))) : std::nullopt;
+    const std::optional<std::string> format =
+        facts.format ? std::optional(std::string(name_of(*facts.format))) : std::nullopt;
     session.execute(
-        "UPDATE models SET status = 'ready', size_bytes = ?, parameters = ?, format = ?, quantization = ?, architecture = ?, "
+        "UPDATE models SET status = 'ready', size_bytes = ?, parameters = ?, format = ?, quantization = ?, "
+        "architecture = ?, "
         "context_length = ?, license = ?, metadata = ?, updated_at = ? WHERE id = ?",
         total, facts.parameters, format, facts.quantization, facts.architecture, facts.context_length, facts.license,
         facts.metadata, now(), id);
@@ -108,9 +111,11 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
 
 void remove_if_unused(Session& session, const ModelId& id) {
     session.execute(
-        "DELETE FROM models WHERE id = ? AND status <> 'ready' AND NOT EXISTS (SELECT 1 FROM model_files WHERE model_id = models.id) "
+        "DELETE FROM models WHERE id = ? AND status <> 'ready' AND NOT EXISTS (SELECT 1 FROM model_files WHERE "
+        "model_id = models.id) "
         "AND NOT EXISTS (SELECT 1 FROM deployments WHERE model_id = models.id) "
-        "AND NOT EXISTS (SELECT 1 FROM download_tasks WHERE model_id = models.id AND status NOT IN ('failed', 'cancelled'))",
+        "AND NOT EXISTS (SELECT 1 FROM download_tasks WHERE model_id = models.id AND status NOT IN ('failed', "
+        "'cancelled'))",
         id);
 }
 
@@ -136,7 +141,8 @@ Task<std::optional<Model>> ModelStore::find_ready(ModelRef ref) {
     const auto candidates = co_await database_.read([&](Session& session) {
         return session.query(
             fmt::format("SELECT {} FROM models WHERE status = 'ready' AND LOWER(ref) LIKE ? ESCAPE '\\' "
-                        "ORDER BY created_at DESC, id DESC LIMIT 200", kColumns),
+                        "ORDER BY created_at DESC, id DESC LIMIT 200",
+                        kColumns),
             from_row, like_pattern(prefix).substr(1));
     });
     for (const Model& model : candidates) {
@@ -177,8 +183,8 @@ Task<std::vector<ModelFile>> ModelStore::files(ModelId id) {
 
 Task<std::vector<std::pair<Sha256, std::int64_t>>> ModelStore::remove(ModelId id) {
     co_return co_await database_.write([id](Session& session) {
-        const auto deployments = session.query("SELECT name FROM deployments WHERE model_id = ?",
-                                               [](const Row& row) { return row.text(0); }, id);
+        const auto deployments = session.query(
+            "SELECT name FROM deployments WHERE model_id = ?", [](const Row& row) { return row.text(0); }, id);
         if (!deployments.empty()) {
             throw Error(ErrorCode::model_in_use,
                         Text::format("the model is deployed as {}; delete the deployment first",
@@ -193,15 +199,17 @@ Task<std::vector<std::pair<Sha256, std::int64_t>>> ModelStore::remove(ModelId id
                         Text{"the model is being downloaded; cancel the download first", "模型正在下载，请先取消下载"},
                         {{"state", std::string("downloading")}, {"download", *busy}});
         }
-        const auto blobs = session.query("SELECT DISTINCT sha256 FROM model_files WHERE model_id = ?",
-                                         [](const Row& row) { return row.text(0); }, id);
+        const auto blobs = session.query(
+            "SELECT DISTINCT sha256 FROM model_files WHERE model_id = ?", [](const Row& row) { return row.text(0); },
+            id);
         if (session.execute("DELETE FROM models WHERE id = ?", id) == 0) {
             fail(ErrorCode::model_not_found, "there is no model {}", "模型 {} 不存在", id.str());
         }
         std::vector<std::pair<Sha256, std::int64_t>> freed;
         for (const std::string& blob : blobs) {
             const auto size = session.query_one(
-                "SELECT size FROM blobs WHERE sha256 = ? AND NOT EXISTS (SELECT 1 FROM model_files WHERE sha256 = blobs.sha256)",
+                "SELECT size FROM blobs WHERE sha256 = ? AND NOT EXISTS (SELECT 1 FROM model_files WHERE sha256 = "
+                "blobs.sha256)",
                 [](const Row& row) { return row.int64(0); }, blob);
             if (!size) continue;
             session.execute("DELETE FROM blobs WHERE sha256 = ?", blob);

@@ -1,13 +1,13 @@
 #pragma once
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/models/model.hpp"
 #include "features/models/model_ref.hpp"
 #include "storage/database.hpp"
 #include "storage/page.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::models {
 
@@ -27,7 +27,8 @@ Model insert_downloading(storage::Session& session, const ModelRef& pinned, cons
 std::optional<Model> find_by_ref(storage::Session& session, const std::string& canonical_ref);
 void set_status(storage::Session& session, const ModelId& id, Status status);
 // The files are published: the model is ready. Replaces the file rows.
-void set_ready(storage::Session& session, const ModelId& id, const std::vector<ModelFile>& files, const ModelFacts& facts);
+void set_ready(storage::Session& session, const ModelId& id, const std::vector<ModelFile>& files,
+               const ModelFacts& facts);
 // Deletes a model that has no files, no deployments and no live download; a no-op otherwise.
 void remove_if_unused(storage::Session& session, const ModelId& id);
 
@@ -42,7 +43,8 @@ class ModelStore {
     Task<bool> update(ModelId id, std::optional<std::string> name, std::optional<std::string> description,
                       std::optional<std::vector<std::string>> tags);
     Task<std::vector<ModelFile>> files(ModelId id);
-    // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND, MODEL_IN_USE.
+    // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND,
+    // MODEL_IN_USE.
     Task<std::vector<std::pair<Sha256, std::int64_t>>> remove(ModelId id);
     Task<> set_verified(Sha256 blob);
     Task<> mark(ModelId id, Status status);

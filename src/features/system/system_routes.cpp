@@ -1,8 +1,8 @@
 #include "features/system/system_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "http/envelope.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::system {
 
@@ -36,44 +36,54 @@ constexpr std::string_view kArchitecture =
 }  // namespace
 
 void SystemRoutes::add_to(Router& router) {
-    router.add({Method::get, "/api/v1/system/info", Permission::read, "getSystemInfo", Router::on(this, &SystemRoutes::info)});
-    router.add({Method::get, "/api/v1/system/resources", Permission::read, "getSystemResources", Router::on(this, &SystemRoutes::resources)});
+    router.add(
+        {Method::get, "/api/v1/system/info", Permission::read, "getSystemInfo", Router::on(this, &SystemRoutes::info)});
+    router.add({Method::get, "/api/v1/system/resources", Permission::read, "getSystemResources",
+                Router::on(this, &SystemRoutes::resources)});
     router.add({Method::get, "/healthz", Permission::open, "getHealth", Router::on(this, &SystemRoutes::health)});
     router.add({Method::get, "/readyz", Permission::open, "getReadiness", Router::on(this, &SystemRoutes::readiness)});
 }
 
 Task<Response> SystemRoutes::info(const Request& request) {
-    co_return http::ok(request, json::object{{"version", LLMM_VERSION},
-                                             {"api_version", "v1"},
-                                             {"os", service_.operating_system()},
-                                             {"arch", kArchitecture},
-                                             {"database", {{"kind", database_.kind}, {"version", or_null(database_.version)}}},
-                                             {"uptime_seconds", service_.uptime_seconds()}});
+    co_return http::ok(request,
+                       json::object{{"version", LLMM_VERSION},
+                                    {"api_version", "v1"},
+                                    {"os", service_.operating_system()},
+                                    {"arch", kArchitecture},
+                                    {"database", {{"kind", database_.kind}, {"version", or_null(database_.version)}}},
+                                    {"uptime_seconds", service_.uptime_seconds()}});
 }
 
 Task<Response> SystemRoutes::resources(const Request& request) {
     const Resources now = co_await service_.resources();
     json::array disks;
     for (const Disk& disk : now.disks) {
-        disks.push_back(json::object{{"path", disk.mount_point}, {"total", disk.total}, {"free", disk.free},
+        disks.push_back(json::object{{"path", disk.mount_point},
+                                     {"total", disk.total},
+                                     {"free", disk.free},
                                      {"data_directory", disk.has_data_directory}});
     }
     co_return http::ok(
-        request, json::object{{"cpu", {{"cores", now.cores}, {"usage_percent", or_null(now.cpu_percent)}, {"load_1m", or_null(now.load_1m)}}},
-                              {"memory",
-                               {{"total", now.memory_total},
-                                {"available", now.memory_available},
-                                {"used", now.memory_total - now.memory_available}}},
-                              {"process",
-                               {{"rss", or_null(now.process_rss)},
-                                {"open_files", or_null(now.open_files)},
-                                {"threads", or_null(now.threads)},
-                                {"uptime_seconds", service_.uptime_seconds()}}},
-                              {"disks", std::move(disks)},
-                              {"gpus", json::array{}}});
+        request,
+        json::object{
+            {"cpu",
+             {{"cores", now.cores}, {"usage_percent", or_null(now.cpu_percent)}, {"load_1m", or_null(now.load_1m)}}},
+            {"memory",
+             {{"total", now.memory_total},
+              {"available", now.memory_available},
+              {"used", now.memory_total - now.memory_available}}},
+            {"process",
+             {{"rss", or_null(now.process_rss)},
+              {"open_files", or_null(now.open_files)},
+              {"threads", or_null(now.threads)},
+              {"uptime_seconds", service_.uptime_seconds()}}},
+            {"disks", std::move(disks)},
+            {"gpus", json::array{}}});
 }
 
-Task<Response> SystemRoutes::health(const Request&) { co_return plain(200, json::object{{"status", "ok"}}); }
+Task<Response> SystemRoutes::health(const Request&) {
+    co_return plain(200, json::object{{"status", "ok"}});
+}
 
 Task<Response> SystemRoutes::readiness(const Request&) {
     bool ready = true;

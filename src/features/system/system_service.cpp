@@ -1,14 +1,13 @@
 #include "features/system/system_service.hpp"
 
-#include <unistd.h>
+#include "base/error/error.hpp"
+#include "base/fs/file.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <sstream>
-
-#include "base/error/error.hpp"
-#include "base/fs/file.hpp"
+#include <unistd.h>
 
 namespace llmm::system {
 namespace {
@@ -33,7 +32,9 @@ std::optional<std::uint64_t> kilobytes_after(const std::string& text, std::strin
 std::optional<std::uint64_t> count_entries(const std::filesystem::path& directory) {
     std::error_code error;
     std::uint64_t count = 0;
-    for (std::filesystem::directory_iterator place(directory, error), end; !error && place != end; place.increment(error)) ++count;
+    for (std::filesystem::directory_iterator place(directory, error), end; !error && place != end;
+         place.increment(error))
+        ++count;
     return error ? std::nullopt : std::optional(count);
 }
 

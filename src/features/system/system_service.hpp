@@ -1,13 +1,13 @@
 #pragma once
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+#include "features/system/system.hpp"
+
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "base/async/blocking_pool.hpp"
-#include "base/async/task.hpp"
-#include "features/system/system.hpp"
 
 namespace llmm::system {
 

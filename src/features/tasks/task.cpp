@@ -10,7 +10,9 @@ constexpr std::pair<State, std::string_view> kStates[] = {
 };
 }  // namespace
 
-std::string_view name_of(State state) { return kStates[static_cast<std::size_t>(state)].second; }
+std::string_view name_of(State state) {
+    return kStates[static_cast<std::size_t>(state)].second;
+}
 
 std::optional<State> parse_state(std::string_view text) {
     for (const auto& [state, name] : kStates) {

@@ -1,11 +1,11 @@
 #pragma once
+#include "base/ids/id.hpp"
+#include "base/time/time.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/ids/id.hpp"
-#include "base/time/time.hpp"
 
 namespace llmm::tasks {
 
@@ -15,10 +15,10 @@ std::string_view name_of(State state);
 std::optional<State> parse_state(std::string_view text);
 
 struct NewTask {
-    std::string kind;               // "download", "verify_model"
-    std::string subject;            // the id of what it works on
-    int priority = 0;               // the higher goes first
-    std::string unique_key;         // at most one live task for a key; empty: no such limit
+    std::string kind;        // "download", "verify_model"
+    std::string subject;     // the id of what it works on
+    int priority = 0;        // the higher goes first
+    std::string unique_key;  // at most one live task for a key; empty: no such limit
     int max_attempts = 5;
 };
 

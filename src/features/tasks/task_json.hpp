@@ -1,7 +1,7 @@
 #pragma once
-#include <boost/json/fwd.hpp>
-
 #include "features/tasks/task.hpp"
+
+#include <boost/json/fwd.hpp>
 
 namespace llmm::tasks {
 

@@ -1,15 +1,14 @@
 #include "features/tasks/task_queue.hpp"
 
-#include <unistd.h>
-
-#include <random>
-
-#include <boost/system/system_error.hpp>
-#include <fmt/format.h>
-
 #include "base/async/race.hpp"
 #include "base/log/log.hpp"
 #include "base/process/process.hpp"
+
+#include <random>
+#include <unistd.h>
+
+#include <boost/system/system_error.hpp>
+#include <fmt/format.h>
 
 namespace llmm::tasks {
 
@@ -26,17 +25,20 @@ bool has_ended(const std::string& worker) {
     const auto first = worker.find('/'), second = worker.rfind('/');
     if (first == std::string::npos || first == second) return false;
     const auto self = identify_process(::getpid());
-    if (!self || worker.substr(0, first) != self->boot_id) return false;  // another machine, or before a reboot: the lease tells
+    if (!self || worker.substr(0, first) != self->boot_id)
+        return false;  // another machine, or before a reboot: the lease tells
     const auto identity = identify_process(static_cast<pid_t>(std::atol(worker.c_str() + first + 1)));
     return !identity || worker_name(*identity) != worker;
 }
 
 std::chrono::milliseconds back_off(const TaskQueue::Timing& timing, int attempts) {
     auto delay = timing.first_retry;
-    for (int i = 1; i < attempts && delay < timing.longest_retry; ++i) delay *= 2;
+    for (int i = 1; i < attempts && delay < timing.longest_retry; ++i)
+        delay *= 2;
     delay = std::min(delay, timing.longest_retry);
     thread_local std::minstd_rand random{std::random_device{}()};
-    return std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(delay.count() / 2, delay.count())(random));
+    return std::chrono::milliseconds(
+        std::uniform_int_distribution<std::int64_t>(delay.count() / 2, delay.count())(random));
 }
 
 }  // namespace
@@ -48,8 +50,10 @@ bool is_transient(ErrorCode code) {
         case ErrorCode::hub_bad_response:
         case ErrorCode::disk_full:
         case ErrorCode::overloaded:
-        case ErrorCode::engine_timeout: return true;
-        default: return false;
+        case ErrorCode::engine_timeout:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -89,7 +93,9 @@ Task<> TaskQueue::stop() {
     co_await group_.stop();
 }
 
-void TaskQueue::wake() { work_.notify(); }
+void TaskQueue::wake() {
+    work_.notify();
+}
 
 void TaskQueue::interrupt(const TaskId& id) {
     if (const auto place = running_.find(id); place != running_.end()) {
@@ -192,7 +198,9 @@ Task<> TaskQueue::conclude(const QueuedTask& task, const Running& running, std::
             } catch (const std::exception& error) {
                 message = error.what();
             }
-            log::warning("a task failed", {{"task", task.id.str()}, {"kind", task.kind}, {"attempt", task.attempts},
+            log::warning("a task failed", {{"task", task.id.str()},
+                                           {"kind", task.kind},
+                                           {"attempt", task.attempts},
                                            {"error", describe(failure)}});
             if (is_transient(code) && task.attempts < task.max_attempts) {
                 const auto delay = std::max<std::chrono::milliseconds>(back_off(timing_, task.attempts),

@@ -1,16 +1,16 @@
 #pragma once
-#include <chrono>
-#include <functional>
-#include <map>
-#include <optional>
-#include <string>
-
 #include "base/async/signal.hpp"
 #include "base/async/task.hpp"
 #include "base/async/task_group.hpp"
 #include "base/error/error.hpp"
 #include "base/events/event_bus.hpp"
 #include "features/tasks/task_store.hpp"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
 
 namespace llmm::tasks {
 
@@ -26,15 +26,15 @@ using TaskHandler = std::function<Task<>(const TaskRun&)>;
 // Errors after which the same work may well succeed later: the far side or the disk was at fault.
 bool is_transient(ErrorCode code);
 
-// The queue and the worker inside this process. A handler that returns has succeeded; one that throws a transient Error is
-// tried again with jittered back-off while attempts are left; cancellation reaches it as the cancellation of its coroutine.
-// Used from the event loop only.
+// The queue and the worker inside this process. A handler that returns has succeeded; one that throws a transient Error
+// is tried again with jittered back-off while attempts are left; cancellation reaches it as the cancellation of its
+// coroutine. Used from the event loop only.
 class TaskQueue {
   public:
     struct Timing {
         std::chrono::milliseconds lease{15'000};
         std::chrono::milliseconds heartbeat{5'000};
-        std::chrono::milliseconds poll{1'000};        // for tasks that other processes add or that become due
+        std::chrono::milliseconds poll{1'000};         // for tasks that other processes add or that become due
         std::chrono::milliseconds first_retry{1'000};  // doubles, with jitter
         std::chrono::milliseconds longest_retry{60'000};
     };

@@ -1,10 +1,10 @@
 #include "features/tasks/task_routes.hpp"
 
-#include <boost/json.hpp>
-
 #include "features/tasks/task_json.hpp"
 #include "http/envelope.hpp"
 #include "http/query.hpp"
+
+#include <boost/json.hpp>
 
 namespace llmm::tasks {
 
@@ -24,8 +24,10 @@ TaskId id_of(const Request& request) {
 void TaskRoutes::add_to(Router& router) {
     router.add({Method::get, "/api/v1/tasks", Permission::read, "listTasks", Router::on(this, &TaskRoutes::list)});
     router.add({Method::get, "/api/v1/tasks/{id}", Permission::read, "getTask", Router::on(this, &TaskRoutes::show)});
-    router.add({Method::post, "/api/v1/tasks/{id}/cancel", Permission::write, "cancelTask", Router::on(this, &TaskRoutes::cancel)});
-    router.add({Method::post, "/api/v1/tasks/{id}/retry", Permission::write, "retryTask", Router::on(this, &TaskRoutes::retry)});
+    router.add({Method::post, "/api/v1/tasks/{id}/cancel", Permission::write, "cancelTask",
+                Router::on(this, &TaskRoutes::cancel)});
+    router.add({Method::post, "/api/v1/tasks/{id}/retry", Permission::write, "retryTask",
+                Router::on(this, &TaskRoutes::retry)});
 }
 
 Task<Response> TaskRoutes::list(const Request& request) {
@@ -41,7 +43,8 @@ Task<Response> TaskRoutes::list(const Request& request) {
     in.finish();
     const auto page = co_await queue_.list(std::move(query));
     json::array items;
-    for (const QueuedTask& task : page.items) items.push_back(to_json(task));
+    for (const QueuedTask& task : page.items)
+        items.push_back(to_json(task));
     co_return http::ok(request, http::list_json(std::move(items), page.next_cursor));
 }
 

@@ -1,9 +1,9 @@
 #include "features/tasks/task_store.hpp"
 
-#include <fmt/format.h>
-
 #include "base/error/error.hpp"
 #include "storage/list_query.hpp"
+
+#include <fmt/format.h>
 
 namespace llmm::tasks {
 
@@ -16,7 +16,8 @@ namespace {
 constexpr int kMaxLostLeases = 3;  // design: "a task that loses its lease three times is dead"
 
 constexpr std::string_view kColumns =
-    "id, kind, subject, state, priority, run_at, attempts, max_attempts, fence, cancel_requested, progress, error_code, "
+    "id, kind, subject, state, priority, run_at, attempts, max_attempts, fence, cancel_requested, progress, "
+    "error_code, "
     "error_message, created_at, updated_at";
 constexpr std::size_t kColumnCount = 15;
 constexpr storage::SortField kSortFields[] = {{"created_at", "created_at"}, {"updated_at", "updated_at"}};
@@ -45,9 +46,10 @@ std::optional<QueuedTask> find_task(Session& session, const TaskId& id) {
 }
 
 [[noreturn]] void refuse(const QueuedTask& task) {
-    throw Error(ErrorCode::state_conflict,
-                Text::format("the task is {}; that can't be done now", "任务处于 {} 状态，无法执行该操作", name_of(task.state)),
-                {{"state", std::string(name_of(task.state))}});
+    throw Error(
+        ErrorCode::state_conflict,
+        Text::format("the task is {}; that can't be done now", "任务处于 {} 状态，无法执行该操作", name_of(task.state)),
+        {{"state", std::string(name_of(task.state))}});
 }
 
 QueuedTask require(Session& session, const TaskId& id) {
@@ -63,7 +65,8 @@ TaskId enqueue(Session& session, const NewTask& task, TimePoint now) {
     const std::optional<std::string> key = task.unique_key.empty() ? std::nullopt : std::optional(task.unique_key);
     try {
         session.execute(
-            "INSERT INTO tasks (id, kind, subject, state, priority, run_at, max_attempts, unique_key, created_at, updated_at) "
+            "INSERT INTO tasks (id, kind, subject, state, priority, run_at, max_attempts, unique_key, created_at, "
+            "updated_at) "
             "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
             id, task.kind, task.subject, task.priority, now, task.max_attempts, key, now, now);
     } catch (const Error& error) {
@@ -75,9 +78,11 @@ TaskId enqueue(Session& session, const NewTask& task, TimePoint now) {
 }
 
 void request_cancel(Session& session, const TaskId& id, TimePoint now) {
-    session.execute("UPDATE tasks SET state = 'cancelled', unique_key = NULL, updated_at = ? WHERE id = ? AND state = 'queued'",
-                    now, id);
-    session.execute("UPDATE tasks SET cancel_requested = 1, updated_at = ? WHERE id = ? AND state = 'running'", now, id);
+    session.execute(
+        "UPDATE tasks SET state = 'cancelled', unique_key = NULL, updated_at = ? WHERE id = ? AND state = 'queued'",
+        now, id);
+    session.execute("UPDATE tasks SET cancel_requested = 1, updated_at = ? WHERE id = ? AND state = 'running'", now,
+                    id);
 }
 
 Task<storage::Page<QueuedTask>> TaskStore::list(TaskQuery query) {
@@ -95,8 +100,9 @@ Task<std::optional<QueuedTask>> TaskStore::find(TaskId id) {
 
 Task<TaskId> TaskStore::enqueue_unique(NewTask task) {
     co_return co_await database_.write([task](Session& session) {
-        const auto live = session.query_one("SELECT id FROM tasks WHERE unique_key = ?",
-                                            [](const Row& row) { return TaskId::trusted(row.text(0)); }, task.unique_key);
+        const auto live = session.query_one(
+            "SELECT id FROM tasks WHERE unique_key = ?", [](const Row& row) { return TaskId::trusted(row.text(0)); },
+            task.unique_key);
         return live ? *live : enqueue(session, task, now());
     });
 }
@@ -138,7 +144,8 @@ Task<std::optional<QueuedTask>> TaskStore::claim(std::vector<std::string> kinds,
             [](const Row& row) { return TaskId::trusted(row.text(0)); }, params);
         if (!id) return std::nullopt;
         session.execute(
-            "UPDATE tasks SET state = 'running', attempts = attempts + 1, fence = fence + 1, worker = ?, lease_until = ?, "
+            "UPDATE tasks SET state = 'running', attempts = attempts + 1, fence = fence + 1, worker = ?, lease_until = "
+            "?, "
             "error_code = NULL, error_message = NULL, updated_at = ? WHERE id = ?",
             worker, now() + lease, now(), *id);
         return find_task(session, *id);
@@ -161,7 +168,8 @@ Task<bool> TaskStore::finish(Claim claim, State state, std::optional<std::string
     co_return co_await database_.write([=](Session& session) {
         return session.execute(
                    "UPDATE tasks SET state = ?, progress = CASE WHEN ? = 'succeeded' THEN 1.0 ELSE progress END, "
-                   "error_code = ?, error_message = ?, unique_key = NULL, worker = NULL, lease_until = NULL, updated_at = ? "
+                   "error_code = ?, error_message = ?, unique_key = NULL, worker = NULL, lease_until = NULL, "
+                   "updated_at = ? "
                    "WHERE id = ? AND fence = ? AND state = 'running'",
                    std::string(name_of(state)), std::string(name_of(state)), error_code, error_message, now(), claim.id,
                    claim.fence) > 0;
@@ -172,7 +180,8 @@ Task<bool> TaskStore::release(Claim claim, TimePoint run_at, bool counted, std::
                               std::optional<std::string> error_message) {
     co_return co_await database_.write([=](Session& session) {
         return session.execute(
-                   "UPDATE tasks SET state = 'queued', run_at = ?, attempts = attempts - ?, error_code = ?, error_message = ?, "
+                   "UPDATE tasks SET state = 'queued', run_at = ?, attempts = attempts - ?, error_code = ?, "
+                   "error_message = ?, "
                    "worker = NULL, lease_until = NULL, updated_at = ? WHERE id = ? AND fence = ? AND state = 'running'",
                    run_at, counted ? 0 : 1, error_code, error_message, now(), claim.id, claim.fence) > 0;
     });
@@ -188,19 +197,24 @@ Task<int> TaskStore::recover(std::vector<std::string> ended_workers) {
         }
         const auto lost = session.query(
             fmt::format("SELECT id, lost_leases, cancel_requested FROM tasks WHERE state = 'running' AND ({})", gone),
-            [](const Row& row) { return std::tuple(TaskId::trusted(row.text(0)), row.int64(1), row.boolean(2)); }, params);
+            [](const Row& row) { return std::tuple(TaskId::trusted(row.text(0)), row.int64(1), row.boolean(2)); },
+            params);
         for (const auto& [id, lost_leases, cancel_requested] : lost) {
             if (cancel_requested) {
-                session.execute("UPDATE tasks SET state = 'cancelled', unique_key = NULL, worker = NULL, lease_until = NULL, "
-                                "fence = fence + 1, updated_at = ? WHERE id = ?", now(), id);
+                session.execute(
+                    "UPDATE tasks SET state = 'cancelled', unique_key = NULL, worker = NULL, lease_until = NULL, "
+                    "fence = fence + 1, updated_at = ? WHERE id = ?",
+                    now(), id);
             } else if (lost_leases + 1 >= kMaxLostLeases) {
-                session.execute("UPDATE tasks SET state = 'dead', unique_key = NULL, worker = NULL, lease_until = NULL, "
-                                "fence = fence + 1, error_message = 'its worker was lost too often', updated_at = ? WHERE id = ?",
-                                now(), id);
+                session.execute(
+                    "UPDATE tasks SET state = 'dead', unique_key = NULL, worker = NULL, lease_until = NULL, "
+                    "fence = fence + 1, error_message = 'its worker was lost too often', updated_at = ? WHERE id = ?",
+                    now(), id);
             } else {
-                session.execute("UPDATE tasks SET state = 'queued', lost_leases = lost_leases + 1, worker = NULL, "
-                                "lease_until = NULL, fence = fence + 1, run_at = ?, updated_at = ? WHERE id = ?",
-                                now(), now(), id);
+                session.execute(
+                    "UPDATE tasks SET state = 'queued', lost_leases = lost_leases + 1, worker = NULL, "
+                    "lease_until = NULL, fence = fence + 1, run_at = ?, updated_at = ? WHERE id = ?",
+                    now(), now(), id);
             }
         }
         return static_cast<int>(lost.size());

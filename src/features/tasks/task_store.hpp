@@ -1,13 +1,13 @@
 #pragma once
-#include <chrono>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/async/task.hpp"
 #include "features/tasks/task.hpp"
 #include "storage/database.hpp"
 #include "storage/page.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::tasks {
 
@@ -45,16 +45,18 @@ class TaskStore {
     Task<> cancel(TaskId id);
 
     // The next due task of one of the kinds, now running and leased to the worker.
-    Task<std::optional<QueuedTask>> claim(std::vector<std::string> kinds, std::string worker, std::chrono::milliseconds lease);
+    Task<std::optional<QueuedTask>> claim(std::vector<std::string> kinds, std::string worker,
+                                          std::chrono::milliseconds lease);
     // Prolongs the lease.
     Task<Refresh> refresh(Claim claim, std::chrono::milliseconds lease, std::optional<double> progress);
     // False when the fence is old: somebody else has the task now.
-    Task<bool> finish(Claim claim, State state, std::optional<std::string> error_code, std::optional<std::string> error_message);
+    Task<bool> finish(Claim claim, State state, std::optional<std::string> error_code,
+                      std::optional<std::string> error_message);
     // Back into the queue, not before `run_at`. counted: this attempt counts.
     Task<bool> release(Claim claim, TimePoint run_at, bool counted, std::optional<std::string> error_code,
                        std::optional<std::string> error_message);
-    // Takes tasks back from workers that are gone: their lease is over, or `worker_ended` (of this machine) says so. A task
-    // that lost its worker three times is dead. Answers how many were taken back.
+    // Takes tasks back from workers that are gone: their lease is over, or `worker_ended` (of this machine) says so. A
+    // task that lost its worker three times is dead. Answers how many were taken back.
     Task<int> recover(std::vector<std::string> ended_workers);
     // Workers that hold running tasks now.
     Task<std::vector<std::string>> workers();

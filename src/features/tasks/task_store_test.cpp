@@ -1,12 +1,12 @@
 #include "features/tasks/task_store.hpp"
 
-#include <set>
-
-#include <gtest/gtest.h>
-
 #include "base/error/error.hpp"
 #include "support/databases.hpp"
 #include "support/run_task.hpp"
+
+#include <set>
+
+#include <gtest/gtest.h>
 
 namespace llmm::tasks {
 namespace {
@@ -19,7 +19,9 @@ class Tasks : public test::OnEachDatabase {
     TaskId add(NewTask task) {
         return run_task(database->write([task](storage::Session& session) { return enqueue(session, task, now()); }));
     }
-    std::optional<QueuedTask> claim(std::chrono::milliseconds lease = 15s) { return run_task(store.claim({"work"}, "me", lease)); }
+    std::optional<QueuedTask> claim(std::chrono::milliseconds lease = 15s) {
+        return run_task(store.claim({"work"}, "me", lease));
+    }
     QueuedTask find(const TaskId& id) { return run_task(store.find(id)).value(); }
 
     test::TestDatabase database{GetParam()};
@@ -30,7 +32,8 @@ LLMM_ON_EACH_DATABASE(Tasks);
 }  // namespace
 
 TEST_P(Tasks, are_claimed_by_priority_then_age_and_by_one_worker_only) {
-    const TaskId low = add({.kind = "work", .subject = "a", .priority = -1}), first = add({.kind = "work", .subject = "b"}),
+    const TaskId low = add({.kind = "work", .subject = "a", .priority = -1}),
+                 first = add({.kind = "work", .subject = "b"}),
                  urgent = add({.kind = "work", .subject = "c", .priority = 5});
     add({.kind = "other", .subject = "d", .priority = 100});
     for (const TaskId& expected : {urgent, first, low}) {
@@ -101,11 +104,13 @@ TEST_P(Tasks, cancel_reaches_queued_and_running_ones) {
 
 TEST_P(Tasks, are_listed_in_pages_that_neither_miss_nor_repeat) {
     std::set<std::string> expected, seen;
-    for (int i = 0; i < 7; ++i) expected.insert(add({.kind = "work", .subject = "a"}).str());
+    for (int i = 0; i < 7; ++i)
+        expected.insert(add({.kind = "work", .subject = "a"}).str());
     std::string cursor;
     do {
         const auto page = run_task(store.list({.state = State::queued, .limit = 3, .cursor = cursor}));
-        for (const QueuedTask& task : page.items) EXPECT_TRUE(seen.insert(task.id.str()).second);
+        for (const QueuedTask& task : page.items)
+            EXPECT_TRUE(seen.insert(task.id.str()).second);
         cursor = page.next_cursor.value_or("");
     } while (!cursor.empty());
     EXPECT_EQ(seen, expected);

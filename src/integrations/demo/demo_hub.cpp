@@ -70,10 +70,8 @@ DemoHub::DemoHub(std::filesystem::path shelf_directory) : directory_(std::move(s
         model.summary.license = (*entry)["license"].value<std::string>();
         model.summary.category = std::string(kCategory);
         if (format.size() > 1) model.summary.formats = model.summary.tags = {format.substr(1)};
-        model.file = {.path = file,
-                      .size = static_cast<std::uint64_t>(*size),
-                      .sha256 = digest,
-                      .git_sha1 = std::nullopt};
+        model.file = {
+            .path = file, .size = static_cast<std::uint64_t>(*size), .sha256 = digest, .git_sha1 = std::nullopt};
         // Shaped like a commit; it changes exactly when a file does.
         model.revision = Sha256::of(fmt::format("{}  {}\n", digest->hex(), file)).hex().substr(0, 40);
         models_.push_back(std::move(model));
@@ -97,8 +95,7 @@ Task<std::vector<Category>> DemoHub::categories() {
 
 Task<Repository> DemoHub::repository(std::string repo, std::string revision) {
     const Model& model = model_named(repo, revision);
-    co_return Repository{
-        .summary = model.summary, .revision = model.revision, .files = {model.file}, .card = card_};
+    co_return Repository{.summary = model.summary, .revision = model.revision, .files = {model.file}, .card = card_};
 }
 
 Task<FileSource> DemoHub::locate(std::string repo, std::string revision, std::string path) {
@@ -111,14 +108,13 @@ Task<FileSource> DemoHub::locate(std::string repo, std::string revision, std::st
 }
 
 const DemoHub::Model& DemoHub::model_named(const std::string& repo, const std::string& revision) const {
-    const auto found =
-        std::ranges::find(models_, repo, [](const Model& model) { return model.summary.repo; });
+    const auto found = std::ranges::find(models_, repo, [](const Model& model) { return model.summary.repo; });
     if (found == models_.end()) {
         fail(ErrorCode::hub_repo_not_found, "there is no demo model {}", "没有演示模型 {}", repo);
     }
     if (!revision.empty() && revision != found->revision) {
-        fail(ErrorCode::hub_revision_not_found, "the demo model {} has no revision {}",
-             "演示模型 {} 没有版本 {}", repo, revision);
+        fail(ErrorCode::hub_revision_not_found, "the demo model {} has no revision {}", "演示模型 {} 没有版本 {}", repo,
+             revision);
     }
     return *found;
 }

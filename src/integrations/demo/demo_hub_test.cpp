@@ -82,8 +82,7 @@ TEST_F(DemoHubTest, says_what_it_does_not_have) {
 TEST(DemoHubShelf, must_be_whole) {
     const std::string digest(64, 'a');
     const auto shelf = [&](const std::string& file, const std::string& sha256, const char* size) {
-        return fmt::format("[[model]]\nname = \"m\"\nfile = \"{}\"\nsha256 = \"{}\"\nsize = {}\n", file,
-                           sha256, size);
+        return fmt::format("[[model]]\nname = \"m\"\nfile = \"{}\"\nsha256 = \"{}\"\nsize = {}\n", file, sha256, size);
     };
     EXPECT_EQ(code_of_shelf(shelf("m.gguf", digest, "1")), ErrorCode::cancelled);  // nothing wrong
     for (const std::string& bad :

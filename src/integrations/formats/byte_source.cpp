@@ -62,17 +62,17 @@ void ByteCursor::refuse(std::uint64_t size) {
     if (__builtin_add_overflow(position_, size, &needed)) needed = std::numeric_limits<std::uint64_t>::max();
     if (file_size_ && needed > *file_size_) {
         fail(ProblemKind::truncated,
-             Text::format("the file has {} bytes, its header alone needs more",
-                          "文件只有 {} 字节，连文件头都不完整", *file_size_),
+             Text::format("the file has {} bytes, its header alone needs more", "文件只有 {} 字节，连文件头都不完整",
+                          *file_size_),
              needed);
     } else if (needed > limit_) {
         fail(ProblemKind::unsupported,
              Text::format("the header is larger than {} bytes", "文件头超过 {} 字节", limit_));
     } else {
-        fail(ProblemKind::incomplete,
-             Text::format("the header is not complete yet: {} bytes are needed",
-                          "文件头尚未完整：需要 {} 字节", needed),
-             needed);
+        fail(
+            ProblemKind::incomplete,
+            Text::format("the header is not complete yet: {} bytes are needed", "文件头尚未完整：需要 {} 字节", needed),
+            needed);
     }
 }
 

@@ -28,8 +28,7 @@ class ByteSource {
 // Bytes in memory, which must outlive it.
 class MemorySource final : public ByteSource {
   public:
-    explicit MemorySource(std::span<const std::byte> bytes,
-                          std::optional<std::uint64_t> file_size = std::nullopt)
+    explicit MemorySource(std::span<const std::byte> bytes, std::optional<std::uint64_t> file_size = std::nullopt)
         : bytes_(bytes), file_size_(file_size) {}
 
     std::uint64_t available() const override { return bytes_.size(); }

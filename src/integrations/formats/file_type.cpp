@@ -15,13 +15,11 @@ using namespace std::string_view_literals;
 
 // Files whose usual reader runs code found in them: Python pickles under their many names, and containers of
 // pickles.
-constexpr std::string_view kPickleExtensions[] = {"bin",    "pt",  "pth", "ckpt", "pkl",  "pickle",
-                                                  "joblib", "npy", "npz", "h5",   "hdf5", "keras",
-                                                  "nemo",   "mar", "dat", "data"};
+constexpr std::string_view kPickleExtensions[] = {"bin", "pt", "pth",  "ckpt",  "pkl",  "pickle", "joblib", "npy",
+                                                  "npz", "h5", "hdf5", "keras", "nemo", "mar",    "dat",    "data"};
 // Programs: an engine that is told to trust a repository would run them.
 constexpr std::string_view kProgramExtensions[] = {"py", "pyc", "pyd", "so", "dll", "dylib", "exe", "sh"};
-constexpr std::string_view kTextExtensions[] = {"json", "txt",  "md",  "jinja", "yaml",
-                                                "yml",  "toml", "csv", "html"};
+constexpr std::string_view kTextExtensions[] = {"json", "txt", "md", "jinja", "yaml", "yml", "toml", "csv", "html"};
 // Text that may well begin with a tag.
 constexpr std::string_view kMarkupExtensions[] = {"html", "htm", "xml", "svg", "md", "txt", "jinja"};
 
@@ -90,8 +88,7 @@ FileProblem unsupported(Text message) {
 
 FileProblem mismatch(std::string_view path, std::string_view expected) {
     return unsupported(Text::format("\"{}\" does not contain what its name says: it is not a {} file",
-                                    "\"{}\" 的内容与文件名不符：它不是 {} 文件", for_message(path),
-                                    expected));
+                                    "\"{}\" 的内容与文件名不符：它不是 {} 文件", for_message(path), expected));
 }
 
 FileProblem not_a_model(std::string_view path, std::string_view en, std::string_view zh) {
@@ -157,12 +154,11 @@ std::optional<FileProblem> check_name(std::string_view path) {
     const std::string extension = extension_of(path);
     if (contains(kPickleExtensions, extension)) {
         return unsafe(Text::format("\"{}\" is refused: .{} files can run code when they are loaded",
-                                   "拒绝 \"{}\"：.{} 文件在加载时可能执行代码", for_message(path),
-                                   extension));
+                                   "拒绝 \"{}\"：.{} 文件在加载时可能执行代码", for_message(path), extension));
     }
     if (contains(kProgramExtensions, extension)) {
-        return unsafe(Text::format("\"{}\" is refused: it is a program, not a model",
-                                   "拒绝 \"{}\"：它是程序，不是模型", for_message(path)));
+        return unsafe(Text::format("\"{}\" is refused: it is a program, not a model", "拒绝 \"{}\"：它是程序，不是模型",
+                                   for_message(path)));
     }
     return std::nullopt;
 }

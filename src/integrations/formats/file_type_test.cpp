@@ -100,8 +100,8 @@ TEST(FileType, a_name_must_not_promise_what_the_content_is_not) {
 
 TEST(FileType, pickles_are_refused_by_name) {
     for (const char* path :
-         {"pytorch_model.bin", "a.pt", "a.PTH", "a.ckpt", "a.pkl", "a.pickle", "a.joblib", "a.npy", "a.npz",
-          "a.h5", "a.keras", "a.nemo", "a.mar", "d.dat", "d.data", "modeling_x.py", "lib.so"}) {
+         {"pytorch_model.bin", "a.pt", "a.PTH", "a.ckpt", "a.pkl", "a.pickle", "a.joblib", "a.npy", "a.npz", "a.h5",
+          "a.keras", "a.nemo", "a.mar", "d.dat", "d.data", "modeling_x.py", "lib.so"}) {
         EXPECT_EQ(code_of(path, "harmless"), kUnsafe) << path;
         EXPECT_TRUE(check_name(path)) << path;
     }
@@ -109,8 +109,7 @@ TEST(FileType, pickles_are_refused_by_name) {
 }
 
 TEST(FileType, pickles_are_refused_by_content_whatever_their_name) {
-    for (const std::string& content :
-         {kZip, kPickle, "\x89HDF\r\n\x1a\n"s, "\x93NUMPY"s, "7z\xbc\xaf\x27\x1c"s}) {
+    for (const std::string& content : {kZip, kPickle, "\x89HDF\r\n\x1a\n"s, "\x93NUMPY"s, "7z\xbc\xaf\x27\x1c"s}) {
         for (const char* path : {"model.gguf", "model.safetensors", "config.json", "model", "weights.onnx"}) {
             EXPECT_EQ(code_of(path, content), kUnsafe) << path;
         }
@@ -121,8 +120,7 @@ TEST(FileType, stand_ins_for_the_file_are_named) {
     const auto message = [](std::string_view content) {
         return check_first_bytes("m.gguf", bytes(content))->message.en;
     };
-    EXPECT_NE(message("version https://git-lfs.github.com/spec/v1").find("Git LFS pointer"),
-              std::string::npos);
+    EXPECT_NE(message("version https://git-lfs.github.com/spec/v1").find("Git LFS pointer"), std::string::npos);
     EXPECT_NE(message("<!DOCTYPE html><title>Login").find("a web page"), std::string::npos);
     EXPECT_NE(message("{\"error\":\"gated\"}").find("an error message"), std::string::npos);
     EXPECT_EQ(code_of("tokenizer.json", "<html>"), kUnsupported);

@@ -61,8 +61,8 @@ constexpr std::uint64_t kLeastPairBytes = 8 + 1 + 4 + 1;
 constexpr std::uint64_t kLeastTensorBytes = 8 + 1 + 4 + 4 + 8;
 
 // The strings worth keeping, by their whole key.
-constexpr std::string_view kKeptStrings[] = {"general.architecture", "general.name", "general.type",
-                                             "general.license", "tokenizer.chat_template"};
+constexpr std::string_view kKeptStrings[] = {"general.architecture", "general.name", "general.type", "general.license",
+                                             "tokenizer.chat_template"};
 // The integers worth keeping, by what follows the first dot: those of a model are "<architecture>.<name>",
 // and the architecture may be told after them.
 constexpr std::string_view kKeptIntegers[] = {"file_type",
@@ -124,9 +124,8 @@ class GgufReader {
         header_.version = in_.number<std::uint32_t>();
         if (!in_.ok()) return;
         if ((header_.version & 0xffff) == 0 && header_.version != 0) {
-            return unsupported(
-                Text{"the file is in big-endian byte order; only little-endian GGUF files can be used",
-                     "该文件采用大端字节序；仅支持小端 GGUF 文件"});
+            return unsupported(Text{"the file is in big-endian byte order; only little-endian GGUF files can be used",
+                                    "该文件采用大端字节序；仅支持小端 GGUF 文件"});
         }
         if (header_.version != 2 && header_.version != 3) {
             return unsupported(Text::format("GGUF version {} is not supported, only 2 and 3",
@@ -142,16 +141,14 @@ class GgufReader {
         }
         if (pair_count_ > kGgufMaxPairs) {
             return unsupported(Text::format("the file claims {} metadata entries, more than {}",
-                                            "文件声称有 {} 条元数据，超过 {} 的上限", pair_count_,
-                                            kGgufMaxPairs));
+                                            "文件声称有 {} 条元数据，超过 {} 的上限", pair_count_, kGgufMaxPairs));
         }
         // Both counts are small now, so this doesn't overflow. A short file fails before anything is set
         // aside for it.
-        if (const auto size = in_.file_size(); size && *size < in_.position() +
-                                                                   pair_count_ * kLeastPairBytes +
-                                                                   header_.tensor_count * kLeastTensorBytes) {
-            in_.fail(ProblemKind::truncated, Text{"the file is too short for what its header counts",
-                                                  "文件过短，容纳不下文件头声明的内容"});
+        if (const auto size = in_.file_size();
+            size && *size < in_.position() + pair_count_ * kLeastPairBytes + header_.tensor_count * kLeastTensorBytes) {
+            in_.fail(ProblemKind::truncated,
+                     Text{"the file is too short for what its header counts", "文件过短，容纳不下文件头声明的内容"});
         }
     }
 
@@ -161,8 +158,8 @@ class GgufReader {
             const std::string key = read_key();
             if (!in_.ok()) return;
             if (!keys.insert(key).second) {
-                return invalid(Text::format("the metadata key \"{}\" appears twice",
-                                            "元数据键 \"{}\" 重复出现", for_message(key)));
+                return invalid(Text::format("the metadata key \"{}\" appears twice", "元数据键 \"{}\" 重复出现",
+                                            for_message(key)));
             }
             read_value(key, in_.number<std::uint32_t>());
         }
@@ -173,8 +170,8 @@ class GgufReader {
         if (!in_.ok()) return {};
         if (size == 0) invalid(Text{"a metadata key is empty", "存在空的元数据键"});
         if (size > kGgufMaxKeyBytes) {
-            unsupported(Text::format("a metadata key has {} bytes, more than {}",
-                                     "元数据键长 {} 字节，超过 {} 的上限", size, kGgufMaxKeyBytes));
+            unsupported(Text::format("a metadata key has {} bytes, more than {}", "元数据键长 {} 字节，超过 {} 的上限",
+                                     size, kGgufMaxKeyBytes));
         }
         if (!in_.ok()) return {};
         std::string key = in_.text(size);
@@ -207,13 +204,12 @@ class GgufReader {
 
     void read_alignment(ValueType type) {
         if (type != ValueType::uint32) {
-            return invalid(Text{"general.alignment is not a 32-bit unsigned integer",
-                                "general.alignment 不是 32 位无符号整数"});
+            return invalid(
+                Text{"general.alignment is not a 32-bit unsigned integer", "general.alignment 不是 32 位无符号整数"});
         }
         const auto alignment = in_.number<std::uint32_t>();
         if (!in_.ok()) return;
-        if (!std::has_single_bit(alignment) || alignment < kGgufMinAlignment ||
-            alignment > kGgufMaxAlignment) {
+        if (!std::has_single_bit(alignment) || alignment < kGgufMinAlignment || alignment > kGgufMaxAlignment) {
             return invalid(Text::format("general.alignment is {}; it must be a power of two from {} to {}",
                                         "general.alignment 为 {}；必须是 {} 到 {} 之间的 2 的幂", alignment,
                                         kGgufMinAlignment, kGgufMaxAlignment));
@@ -286,8 +282,8 @@ class GgufReader {
         }
         if (count > kGgufMaxArrayElements) {
             return unsupported(Text::format("the array \"{}\" claims {} elements, more than {}",
-                                            "数组 \"{}\" 声称有 {} 个元素，超过 {} 的上限", for_message(key),
-                                            count, kGgufMaxArrayElements));
+                                            "数组 \"{}\" 声称有 {} 个元素，超过 {} 的上限", for_message(key), count,
+                                            kGgufMaxArrayElements));
         }
         if (key == kTokensKey) header_.vocabulary_size = count;
         // Up to 2^30 elements of at most 8 bytes: no overflow.
@@ -327,11 +323,9 @@ class GgufReader {
         header_.type = string("general.type");
         header_.license = string("general.license");
         header_.chat_template = string("tokenizer.chat_template");
-        if (const auto file_type = integer("general.file_type"))
-            header_.quantization = quantization_name(*file_type);
+        if (const auto file_type = integer("general.file_type")) header_.quantization = quantization_name(*file_type);
         if (const auto count = integer("split.count")) {
-            header_.split =
-                GgufSplit{integer("split.no").value_or(0), *count, integer("split.tensors.count")};
+            header_.split = GgufSplit{integer("split.no").value_or(0), *count, integer("split.tensors.count")};
         }
         if (!header_.architecture) return;
         const std::string prefix = *header_.architecture + ".";
@@ -356,8 +350,8 @@ class GgufReader {
             read_tensor(name);
             if (!in_.ok()) return;
             if (const auto [other, added] = names.insert(std::move(name)); !added) {
-                return invalid(Text::format("the tensor \"{}\" appears twice", "张量 \"{}\" 重复出现",
-                                            for_message(*other)));
+                return invalid(
+                    Text::format("the tensor \"{}\" appears twice", "张量 \"{}\" 重复出现", for_message(*other)));
             }
         }
     }
@@ -390,8 +384,8 @@ class GgufReader {
             // ggml counts elements in a signed 64-bit integer.
             if (length == 0 || __builtin_mul_overflow(elements, length, &elements) ||
                 elements > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-                return invalid(Text::format("the tensor \"{}\" has an impossible shape",
-                                            "张量 \"{}\" 的形状无效", for_message(name)));
+                return invalid(Text::format("the tensor \"{}\" has an impossible shape", "张量 \"{}\" 的形状无效",
+                                            for_message(name)));
             }
         }
         const auto type_id = in_.number<std::uint32_t>();
@@ -399,18 +393,16 @@ class GgufReader {
         if (in_.ok()) place_tensor(name, type_id, row, elements, offset);
     }
 
-    void place_tensor(const std::string& name, std::uint32_t type_id, std::uint64_t row,
-                      std::uint64_t elements, std::uint64_t offset) {
+    void place_tensor(const std::string& name, std::uint32_t type_id, std::uint64_t row, std::uint64_t elements,
+                      std::uint64_t offset) {
         std::uint64_t bytes = 0;
         const TensorType* type = tensor_type(type_id);
         if (type) {
             if (row % type->block_elements != 0) {
                 return invalid(Text::format("a row of the tensor \"{}\" does not fill whole blocks of {}",
-                                            "张量 \"{}\" 的行不是 {} 块的整数倍", for_message(name),
-                                            type->name));
+                                            "张量 \"{}\" 的行不是 {} 块的整数倍", for_message(name), type->name));
             }
-            if (__builtin_mul_overflow(elements / type->block_elements, std::uint64_t{type->block_bytes},
-                                       &bytes)) {
+            if (__builtin_mul_overflow(elements / type->block_elements, std::uint64_t{type->block_bytes}, &bytes)) {
                 return too_large();
             }
         } else if (type_id < kFirstUnknownTensorType || type_id > 0x7fff'ffff) {
@@ -436,9 +428,7 @@ class GgufReader {
         next_offset_ = *next;
     }
 
-    void too_large() {
-        invalid(Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"});
-    }
+    void too_large() { invalid(Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"}); }
 
     void place_data() {
         // The header ends below kGgufMaxHeaderBytes, so aligning its end can't overflow.
@@ -450,8 +440,8 @@ class GgufReader {
         }
         if (const auto size = in_.file_size(); size && *size < header_.required_size) {
             in_.fail(ProblemKind::truncated,
-                     Text::format("the file has {} bytes, its tensors need {}",
-                                  "文件只有 {} 字节，其张量需要 {} 字节", *size, header_.required_size),
+                     Text::format("the file has {} bytes, its tensors need {}", "文件只有 {} 字节，其张量需要 {} 字节",
+                                  *size, header_.required_size),
                      header_.required_size);
         }
     }

@@ -17,13 +17,12 @@ inline constexpr std::uint64_t kGgufMaxPairs = 65'536;
 inline constexpr std::uint64_t kGgufMaxTensors = 1'000'000;
 inline constexpr std::uint64_t kGgufMaxKeyBytes = 1024;                 // the specification allows 65,535
 inline constexpr std::uint64_t kGgufMaxStringBytes = 64 * 1024 * 1024;  // ggml: 1 GiB
-inline constexpr std::uint64_t kGgufMaxKeptStringBytes =
-    1024 * 1024;  // a longer one is passed over, not stored
+inline constexpr std::uint64_t kGgufMaxKeptStringBytes = 1024 * 1024;   // a longer one is passed over, not stored
 inline constexpr std::uint64_t kGgufMaxArrayElements = std::uint64_t{1} << 30;  // ggml's
 inline constexpr std::uint64_t kGgufMaxTensorNameBytes = 63;                    // ggml: GGML_MAX_NAME - 1
 inline constexpr std::uint32_t kGgufMaxDimensions = 4;                          // ggml: GGML_MAX_DIMS
 inline constexpr std::uint32_t kGgufDefaultAlignment = 32;                      // specification
-inline constexpr std::uint32_t kGgufMinAlignment = 8;  // specification: a multiple of 8
+inline constexpr std::uint32_t kGgufMinAlignment = 8;                           // specification: a multiple of 8
 inline constexpr std::uint32_t kGgufMaxAlignment = 1024 * 1024;
 
 // The place of one file in a model that is split into several.

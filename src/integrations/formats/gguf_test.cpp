@@ -15,8 +15,7 @@ namespace {
 
 using test::GgufWriter;
 
-std::expected<GgufHeader, FormatProblem> read(std::string_view text,
-                                              std::optional<std::uint64_t> file_size = {}) {
+std::expected<GgufHeader, FormatProblem> read(std::string_view text, std::optional<std::uint64_t> file_size = {}) {
     return read_gguf(MemorySource(std::as_bytes(std::span(text)), file_size));
 }
 
@@ -28,9 +27,7 @@ std::string file(const std::string& path) {
 
 GgufWriter tiny() {
     GgufWriter writer;
-    writer.string("general.architecture", "llama")
-        .u32("general.file_type", 7)
-        .u32("llama.context_length", 2048);
+    writer.string("general.architecture", "llama").u32("general.file_type", 7).u32("llama.context_length", 2048);
     return writer;
 }
 
@@ -83,8 +80,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"version_4", unsupported, "version 4", [](auto& w) { w.version = 4; }},
         Broken{"big_endian", unsupported, "big-endian", [](auto& w) { w.version = 0x03000000; }},
         Broken{"tensor_count", unsupported, "tensors", [](auto& w) { w.tensor_count = kGgufMaxTensors + 1; }},
-        Broken{"pair_count", unsupported, "metadata entries",
-               [](auto& w) { w.pair_count = kGgufMaxPairs + 1; }},
+        Broken{"pair_count", unsupported, "metadata entries", [](auto& w) { w.pair_count = kGgufMaxPairs + 1; }},
         Broken{"pair_count_huge", unsupported, "metadata entries", [](auto& w) { w.pair_count = kHuge; }},
         Broken{"empty_key", invalid, "key is empty", [](auto& w) { w.u32("", 1); }},
         Broken{"long_key", unsupported, "1025 bytes",
@@ -93,8 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"key_utf8", invalid, "not plain ASCII", [](auto& w) { w.u32("\xe4\xb8\xad", 1); }},
         Broken{"key_twice", invalid, "appears twice", [](auto& w) { w.u32("x.y", 1).u32("x.y", 1); }},
         Broken{"value_type", invalid, "unknown type 13", [](auto& w) { w.pair("x", 13, "....."); }},
-        Broken{"value_type_negative", invalid, "unknown type",
-               [](auto& w) { w.pair("x", 0xffffffff, "....."); }},
+        Broken{"value_type_negative", invalid, "unknown type", [](auto& w) { w.pair("x", 0xffffffff, "....."); }},
         Broken{"boolean", invalid, "boolean", [](auto& w) { w.pair("x", 7, "\x02"); }},
         Broken{"string_size", unsupported, "metadata string",
                [](auto& w) { w.pair("x", 8, GgufWriter::bytes(kGgufMaxStringBytes + 1)); }},
@@ -102,10 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
                [](auto& w) { w.pair("x", 8, GgufWriter::bytes(kHuge)); }},
         Broken{"array_of_arrays", invalid, "arrays can't hold", [](auto& w) { w.array("x", 9, 1, ""); }},
         Broken{"array_of_nothing", invalid, "arrays can't hold", [](auto& w) { w.array("x", 13, 1, ""); }},
-        Broken{"array_count", unsupported, "elements",
-               [](auto& w) { w.array("x", 0, kGgufMaxArrayElements + 1, ""); }},
-        Broken{"array_count_wraps", unsupported, "elements",
-               [](auto& w) { w.array("x", 10, (kHuge >> 3) + 2, ""); }},
+        Broken{"array_count", unsupported, "elements", [](auto& w) { w.array("x", 0, kGgufMaxArrayElements + 1, ""); }},
+        Broken{"array_count_wraps", unsupported, "elements", [](auto& w) { w.array("x", 10, (kHuge >> 3) + 2, ""); }},
         Broken{"array_beyond_header", unsupported, "larger than",
                [](auto& w) { w.array("x", 0, kGgufMaxHeaderBytes, ""); }},
         Broken{"string_in_array", unsupported, "metadata string",
@@ -117,8 +110,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"alignment_big", invalid, "alignment is",
                [](auto& w) { w.u32("general.alignment", kGgufMaxAlignment * 2); }},
         Broken{"tensor_name_empty", invalid, "0 bytes", [](auto& w) { w.tensor("", {32}, 0, 0); }},
-        Broken{"tensor_name_long", invalid, "64 bytes",
-               [](auto& w) { w.tensor(std::string(64, 't'), {32}, 0, 0); }},
+        Broken{"tensor_name_long", invalid, "64 bytes", [](auto& w) { w.tensor(std::string(64, 't'), {32}, 0, 0); }},
         Broken{"tensor_twice", invalid, "appears twice",
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("t", {32}, 0, 128); }},
         Broken{"dimensions", invalid, "5 dimensions", [](auto& w) { w.tensor("t", {1, 1, 1, 1, 1}, 0, 0); }},
@@ -133,12 +125,10 @@ INSTANTIATE_TEST_SUITE_P(
                [](auto& w) { almost_everything(w).tensor("v", {64}, 24, 2 * kHalf); }},
         Broken{"padding_overflow", invalid, "larger than any file",
                [](auto& w) { almost_everything(w).tensor("v", {33}, 24, 2 * kHalf); }},
-        Broken{"data_offset_overflow", invalid, "larger than any file",
-               [](auto& w) { almost_everything(w); }},
+        Broken{"data_offset_overflow", invalid, "larger than any file", [](auto& w) { almost_everything(w); }},
         Broken{"half_block", invalid, "whole blocks of Q4_K", [](auto& w) { w.tensor("t", {128}, 12, 0); }},
         Broken{"withdrawn_type", invalid, "type 4", [](auto& w) { w.tensor("t", {32}, 4, 0); }},
-        Broken{"negative_type", invalid, "does not exist",
-               [](auto& w) { w.tensor("t", {32}, 0x80000000, 0); }},
+        Broken{"negative_type", invalid, "does not exist", [](auto& w) { w.tensor("t", {32}, 0x80000000, 0); }},
         Broken{"first_offset", invalid, "not where it belongs", [](auto& w) { w.tensor("t", {32}, 0, 32); }},
         Broken{"offset_unaligned", invalid, "not where it belongs",
                [](auto& w) { w.tensor("t", {32}, 43, 0).tensor("u", {32}, 0, 8); }},
@@ -146,9 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("u", {32}, 0, 96); }},
         Broken{"offset_leaves_hole", invalid, "not where it belongs",
                [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("u", {32}, 0, 160); }},
-        Broken{
-            "offset_before_unknown", invalid, "not where it belongs",
-            [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("n", {32}, 43, 128).tensor("u", {32}, 0, 96); }}),
+        Broken{"offset_before_unknown", invalid, "not where it belongs",
+               [](auto& w) { w.tensor("t", {32}, 0, 0).tensor("n", {32}, 43, 128).tensor("u", {32}, 0, 96); }}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Gguf, describes_a_real_model) {
@@ -219,8 +208,7 @@ TEST(Gguf, a_file_shorter_than_its_tensors_is_truncated) {
     writer.tensor("t", {1 << 20}, 0, 0);
     EXPECT_EQ(problem_of(writer.header(), 1 << 20).kind, truncated);
     writer.tensor_count = kGgufMaxTensors;
-    EXPECT_EQ(problem_of(writer.header(), 1 << 20).message.en,
-              "the file is too short for what its header counts");
+    EXPECT_EQ(problem_of(writer.header(), 1 << 20).message.en, "the file is too short for what its header counts");
 }
 
 TEST(Gguf, version_2_reads_like_version_3) {
@@ -232,9 +220,7 @@ TEST(Gguf, version_2_reads_like_version_3) {
 
 TEST(Gguf, keys_of_the_architecture_may_come_before_it) {
     GgufWriter writer;
-    writer.u32("qwen3.context_length", 4096)
-        .u32("llama.block_count", 7)
-        .string("general.architecture", "qwen3");
+    writer.u32("qwen3.context_length", 4096).u32("llama.block_count", 7).string("general.architecture", "qwen3");
     const auto header = read(writer.header());
     ASSERT_TRUE(header);
     EXPECT_EQ(header->context_length, 4096u);
@@ -314,8 +300,7 @@ TEST(Gguf, a_vocabulary_of_256k_tokens_takes_milliseconds) {
     for (std::uint64_t i = 0; i < kTokens; ++i)
         tokens += GgufWriter::text("token" + std::to_string(i));
     GgufWriter writer = tiny();
-    writer.array("tokenizer.ggml.tokens", 8, kTokens, tokens)
-        .array("tokenizer.ggml.merges", 8, kTokens, tokens);
+    writer.array("tokenizer.ggml.tokens", 8, kTokens, tokens).array("tokenizer.ggml.merges", 8, kTokens, tokens);
     writer.array("tokenizer.ggml.scores", 6, kTokens, scores);
     const std::string text = writer.header();
     const auto start = std::chrono::steady_clock::now();

@@ -59,9 +59,8 @@ class Handler {
 
     bool on_key_part(json::string_view text, std::size_t size, error_code& ec) {
         if (size > limits_.key_bytes) {
-            return stop(
-                ec, ProblemKind::unsupported,
-                Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
+            return stop(ec, ProblemKind::unsupported,
+                        Text::format("a JSON key is longer than {} bytes", "JSON 键超过 {} 字节", limits_.key_bytes));
         }
         partial_.append(text);
         return true;
@@ -69,9 +68,9 @@ class Handler {
     bool on_key(json::string_view text, std::size_t size, error_code& ec) {
         if (!on_key_part(text, size, ec)) return false;
         if (!keys_[path_.size() - 1].insert(partial_)) {
-            return stop(ec, ProblemKind::invalid,
-                        Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现",
-                                     for_message(partial_)));
+            return stop(
+                ec, ProblemKind::invalid,
+                Text::format("the JSON key \"{}\" appears twice", "JSON 键 \"{}\" 重复出现", for_message(partial_)));
         }
         path_.back() = std::move(partial_);
         partial_.clear();
@@ -149,8 +148,7 @@ struct JsonWalk::State {
     std::uint64_t consumed = 0;
 };
 
-JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits)
-    : state_(std::make_unique<State>(visitor, limits)) {}
+JsonWalk::JsonWalk(JsonVisitor& visitor, JsonWalkLimits limits) : state_(std::make_unique<State>(visitor, limits)) {}
 JsonWalk::~JsonWalk() = default;
 
 bool JsonWalk::feed(std::string_view piece) {

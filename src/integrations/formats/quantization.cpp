@@ -44,8 +44,7 @@ bool begins_tag(std::string_view word) {
         if (word == whole) return true;
     }
     for (const std::string_view family : {"IQ"sv, "TQ"sv, "Q"sv}) {
-        if (word.size() == family.size() + 1 && word.starts_with(family) && is_digit(word.back()))
-            return true;
+        if (word.size() == family.size() + 1 && word.starts_with(family) && is_digit(word.back())) return true;
     }
     return false;
 }
@@ -108,7 +107,7 @@ struct FileSet {
     std::string_view name;
     int count = 1;
     std::map<int, const ListedFile*> parts;  // by number
-    bool has_twins = false;  // two files for one part: names that differ in the extension's case
+    bool has_twins = false;                  // two files for one part: names that differ in the extension's case
 
     bool complete() const {
         return !has_twins && !parts.empty() && parts.begin()->first == 1 && parts.rbegin()->first == count &&
@@ -224,15 +223,11 @@ std::vector<const FileSet*> main_weights(const std::vector<FileSet>& sets) {
 void find_safetensors(std::span<const ListedFile> files, RepositoryContent& content) {
     FileSets sets;
     for (const ListedFile& file : files) {
-        if (has_extension(file.path, ".safetensors") && directory(file.path).empty())
-            sets.add(file, ".safetensors");
+        if (has_extension(file.path, ".safetensors") && directory(file.path).empty()) sets.add(file, ".safetensors");
     }
     const std::vector<const FileSet*> weights = main_weights(sets.all());
-    Variant variant{.name = "safetensors",
-                    .quantization = {},
-                    .format = ModelFormat::safetensors,
-                    .files = {},
-                    .size = {}};
+    Variant variant{
+        .name = "safetensors", .quantization = {}, .format = ModelFormat::safetensors, .files = {}, .size = {}};
     std::vector<std::string> indexes;
     for (const FileSet* set : weights) {
         indexes.push_back(std::string(set->name) + ".safetensors.index.json");
@@ -284,8 +279,8 @@ std::optional<std::string> quantization_tag(std::string_view path) {
         const std::string_view tag = tag_at(std::string_view(text).substr(at));
         if (tag.empty()) continue;
         // "UD-": Unsloth's dynamic quantisation, another file than the plain one of the same type.
-        const bool dynamic = std::string_view(text).substr(0, at).ends_with("UD-") &&
-                             (at == 3 || !is_alphanumeric(text[at - 4]));
+        const bool dynamic =
+            std::string_view(text).substr(0, at).ends_with("UD-") && (at == 3 || !is_alphanumeric(text[at - 4]));
         return dynamic ? "UD-" + std::string(tag) : std::string(tag);
     }
     return std::nullopt;

@@ -59,8 +59,8 @@ TEST(QuantizationTag, is_found_in_names_as_they_are_published) {
 }
 
 TEST(Variants, each_quantization_is_one) {
-    const RepositoryContent content = content_of(
-        {".gitattributes", "README.md", "M-Q4_K_M.gguf", "M-Q8_0.gguf", "UD-Q4_K_M/M-UD-Q4_K_M.GGUF"});
+    const RepositoryContent content =
+        content_of({".gitattributes", "README.md", "M-Q4_K_M.gguf", "M-Q8_0.gguf", "UD-Q4_K_M/M-UD-Q4_K_M.GGUF"});
     EXPECT_EQ(variant_names(content), (Names{"Q4_K_M", "Q8_0", "UD-Q4_K_M"}));
     EXPECT_EQ(content.variants[0].quantization, "Q4_K_M");
     EXPECT_EQ(content.variants[0].files, Names{"M-Q4_K_M.gguf"});
@@ -68,8 +68,8 @@ TEST(Variants, each_quantization_is_one) {
 }
 
 TEST(Variants, parts_are_joined_in_their_order) {
-    const RepositoryContent content = content_of(
-        {"M-Q8_0-00002-of-00003.gguf", "M-Q8_0-00001-of-00003.gguf", "M-Q8_0-00003-of-00003.gguf"});
+    const RepositoryContent content =
+        content_of({"M-Q8_0-00002-of-00003.gguf", "M-Q8_0-00001-of-00003.gguf", "M-Q8_0-00003-of-00003.gguf"});
     ASSERT_EQ(content.variants.size(), 1u);
     EXPECT_EQ(content.variants[0].name, "Q8_0");
     EXPECT_EQ(content.variants[0].files.front(), "M-Q8_0-00001-of-00003.gguf");
@@ -78,10 +78,10 @@ TEST(Variants, parts_are_joined_in_their_order) {
 }
 
 TEST(Variants, a_set_that_lacks_a_part_is_none) {
-    for (const Names& names : {Names{"M-Q8_0-00001-of-00002.gguf"}, Names{"M-Q8_0-00002-of-00002.gguf"},
-                               Names{"M-Q8_0-00000-of-00002.gguf", "M-Q8_0-00001-of-00002.gguf"},
-                               Names{"M-Q8_0-00001-of-00002.gguf", "M-Q8_0-00002-of-00003.gguf"},
-                               Names{"M-Q8_0-00001-of-00000.gguf"}}) {
+    for (const Names& names :
+         {Names{"M-Q8_0-00001-of-00002.gguf"}, Names{"M-Q8_0-00002-of-00002.gguf"},
+          Names{"M-Q8_0-00000-of-00002.gguf", "M-Q8_0-00001-of-00002.gguf"},
+          Names{"M-Q8_0-00001-of-00002.gguf", "M-Q8_0-00002-of-00003.gguf"}, Names{"M-Q8_0-00001-of-00000.gguf"}}) {
         const RepositoryContent content = content_of(names);
         EXPECT_TRUE(content.variants.empty()) << names.front();
         EXPECT_EQ(content.incomplete, names);
@@ -104,12 +104,12 @@ TEST(Variants, models_with_the_same_tag_keep_their_whole_names) {
 }
 
 TEST(Variants, safetensors_come_with_what_an_engine_reads_beside_them) {
-    const RepositoryContent content = content_of(
-        {"README.md", "config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "notes.txt",
-         "modeling.py", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
-         "model.safetensors.index.json", "consolidated.safetensors", "consolidated.safetensors.index.json",
-         "pytorch_model.bin", "pytorch_model.bin.index.json", "chat_template.jinja",
-         "additional_chat_templates/tools.jinja", "original/params.json", "onnx/model.safetensors"});
+    const RepositoryContent content =
+        content_of({"README.md", "config.json", "tokenizer.json", "tokenizer.model", "merges.txt", "notes.txt",
+                    "modeling.py", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                    "model.safetensors.index.json", "consolidated.safetensors", "consolidated.safetensors.index.json",
+                    "pytorch_model.bin", "pytorch_model.bin.index.json", "chat_template.jinja",
+                    "additional_chat_templates/tools.jinja", "original/params.json", "onnx/model.safetensors"});
     ASSERT_EQ(variant_names(content), Names{"safetensors"});
     EXPECT_EQ(content.variants[0].format, ModelFormat::safetensors);
     EXPECT_EQ(content.variants[0].files,
@@ -129,8 +129,7 @@ TEST(Variants, safetensors_that_lack_a_part_are_none) {
 
 TEST(Variants, a_size_that_is_not_known_stays_unknown) {
     const auto size = [](std::optional<std::uint64_t> first, std::optional<std::uint64_t> second) {
-        const std::vector<ListedFile> files{{"M-00001-of-00002.gguf", first},
-                                            {"M-00002-of-00002.gguf", second}};
+        const std::vector<ListedFile> files{{"M-00001-of-00002.gguf", first}, {"M-00002-of-00002.gguf", second}};
         return find_variants(files).variants.at(0).size;
     };
     EXPECT_EQ(size(1, 2), 3u);
@@ -143,14 +142,12 @@ TEST(ChooseVariant, without_a_tag_takes_the_usual_ones_first) {
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q8_0.gguf", "M-Q4_K_M.gguf"}, ""), "M-Q4_K_M.gguf");
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q8_0.gguf"}, ""), "M-Q8_0.gguf");
     EXPECT_EQ(chosen({"M-F16.gguf", "M-Q2_K.gguf"}, ""), "M-F16.gguf");
-    EXPECT_EQ(chosen({"M-UD-Q4_K_M.gguf", "M-Q8_0.gguf"}, ""), "M-UD-Q4_K_M.gguf")
-        << "the tag is in its name";
+    EXPECT_EQ(chosen({"M-UD-Q4_K_M.gguf", "M-Q8_0.gguf"}, ""), "M-UD-Q4_K_M.gguf") << "the tag is in its name";
     EXPECT_EQ(chosen({}, ""), "");
 }
 
 TEST(ChooseVariant, a_tag_is_matched_whatever_its_case) {
-    const Names names{"M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf", "M-BF16.gguf",
-                      "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf"};
+    const Names names{"M-UD-Q4_K_M.gguf", "M-Q4_K_M.gguf", "M-BF16.gguf", "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf"};
     EXPECT_EQ(chosen(names, "q4_k_m"), "M-Q4_K_M.gguf") << "exact before contained";
     EXPECT_EQ(chosen(names, "ud-Q4_k_m"), "M-UD-Q4_K_M.gguf");
     EXPECT_EQ(chosen(names, "Q5_K_S"), "Q5_K_S/N-Q5_K_S-00001-of-00001.gguf");

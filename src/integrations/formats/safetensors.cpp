@@ -52,8 +52,8 @@ class HeaderVisitor final : public JsonVisitor {
             entry_ = {};
             if (path[0] != kMetadataKey && ++tensor_count_ > kSafetensorsMaxTensors) {
                 problem_ = {ProblemKind::unsupported,
-                            Text::format("the header lists more than {} tensors",
-                                         "文件头列出的张量超过 {} 个", kSafetensorsMaxTensors)};
+                            Text::format("the header lists more than {} tensors", "文件头列出的张量超过 {} 个",
+                                         kSafetensorsMaxTensors)};
             }
             return;
         }
@@ -70,8 +70,7 @@ class HeaderVisitor final : public JsonVisitor {
     }
 
     void scalar(Path path, const JsonScalar& value) override {
-        if (path.size() < 2)
-            return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
+        if (path.size() < 2) return invalid("the header is not an object of objects", "文件头不是由对象组成的对象");
         if (path[0] == kMetadataKey) {
             if (!std::holds_alternative<std::string_view>(value)) {
                 invalid("the metadata holds something other than strings", "元数据中包含非字符串的值");
@@ -122,9 +121,8 @@ class HeaderVisitor final : public JsonVisitor {
     }
     void bad_field(Path path) {
         if (problem_) return;
-        problem_ = {ProblemKind::invalid,
-                    Text::format("the tensor \"{}\" has a wrong {}", "张量 \"{}\" 的 {} 有误",
-                                 for_message(path[0]), for_message(path[1]))};
+        problem_ = {ProblemKind::invalid, Text::format("the tensor \"{}\" has a wrong {}", "张量 \"{}\" 的 {} 有误",
+                                                       for_message(path[0]), for_message(path[1]))};
     }
 
     void set_dtype(Path path, const JsonScalar& value) {
@@ -136,8 +134,8 @@ class HeaderVisitor final : public JsonVisitor {
             return;
         }
         problem_ = {ProblemKind::unsupported,
-                    Text::format("the tensor \"{}\" has the unknown type \"{}\"",
-                                 "张量 \"{}\" 的类型 \"{}\" 未知", for_message(path[0]), for_message(*name))};
+                    Text::format("the tensor \"{}\" has the unknown type \"{}\"", "张量 \"{}\" 的类型 \"{}\" 未知",
+                                 for_message(path[0]), for_message(*name))};
     }
 
     void add_dimension(Path path, std::uint64_t length) {
@@ -155,8 +153,8 @@ class HeaderVisitor final : public JsonVisitor {
         }
         const auto [begin, end] = entry_.offsets;
         std::uint64_t bits = 0;
-        if (__builtin_mul_overflow(entry_.elements, entry_.dtype->bits, &bits) || bits % 8 != 0 ||
-            end < begin || end - begin != bits / 8) {
+        if (__builtin_mul_overflow(entry_.elements, entry_.dtype->bits, &bits) || bits % 8 != 0 || end < begin ||
+            end - begin != bits / 8) {
             return bad("does not have the size that its shape needs", "的大小与其形状不符");
         }
         ranges_.push_back({begin, end});
@@ -170,8 +168,7 @@ class HeaderVisitor final : public JsonVisitor {
 
     void count_dtype(const Dtype& dtype, std::uint64_t elements) {
         auto share = std::ranges::find(shares_, dtype.name, &DtypeShare::dtype);
-        if (share == shares_.end())
-            share = shares_.insert(shares_.end(), DtypeShare{std::string(dtype.name)});
+        if (share == shares_.end()) share = shares_.insert(shares_.end(), DtypeShare{std::string(dtype.name)});
         ++share->tensors;
         share->parameters += elements;
     }
@@ -207,8 +204,8 @@ void check_size(ByteCursor& in, std::uint64_t required) {
     if (!size || *size == required) return;
     if (*size < required) {
         in.fail(ProblemKind::truncated,
-                Text::format("the file has {} bytes, its tensors need {}",
-                             "文件只有 {} 字节，其张量需要 {} 字节", *size, required),
+                Text::format("the file has {} bytes, its tensors need {}", "文件只有 {} 字节，其张量需要 {} 字节",
+                             *size, required),
                 required);
     } else {
         in.fail(ProblemKind::invalid, Text::format("the file has {} bytes more than its tensors",
@@ -225,8 +222,8 @@ std::expected<SafetensorsHeader, FormatProblem> read_safetensors(const ByteSourc
     const auto size = in.number<std::uint64_t>();
     if (in.ok() && size > kSafetensorsMaxHeaderBytes) {
         in.fail(ProblemKind::unsupported,
-                Text::format("the header claims {} bytes, more than {}",
-                             "文件头声称有 {} 字节，超过 {} 的上限", size, kSafetensorsMaxHeaderBytes));
+                Text::format("the header claims {} bytes, more than {}", "文件头声称有 {} 字节，超过 {} 的上限", size,
+                             kSafetensorsMaxHeaderBytes));
     }
     if (in.ok() && size < 2) in.fail(ProblemKind::invalid, Text{"the header is empty", "文件头为空"});
     // Only a header that is there in full is walked, so that a growing file is not parsed again and again.

@@ -11,7 +11,7 @@
 namespace llmm::formats {
 
 inline constexpr std::uint64_t kSafetensorsMaxHeaderBytes =
-    100'000'000;  // the format's own: MAX_HEADER_SIZE of tensor.rs
+    100'000'000;                                                    // the format's own: MAX_HEADER_SIZE of tensor.rs
 inline constexpr std::uint64_t kSafetensorsMaxTensors = 1'000'000;  // ours, as for GGUF
 inline constexpr std::size_t kSafetensorsMaxDepth = 8;              // ours; the format itself needs 3
 inline constexpr std::size_t kSafetensorsMaxNameBytes = 1024;       // ours

@@ -29,8 +29,7 @@ class IndexVisitor final : public JsonVisitor {
         if (path[0] == "weight_map") return add_file(path, value);
         // Informative only; some writers put a number with a fraction there.
         const auto* number = std::get_if<std::uint64_t>(&value);
-        if (number && path.size() == 2 && path[0] == "metadata" && path[1] == "total_size")
-            total_size_ = *number;
+        if (number && path.size() == 2 && path[0] == "metadata" && path[1] == "total_size") total_size_ = *number;
     }
 
     const std::optional<FormatProblem>& problem() const override { return problem_; }
@@ -47,17 +46,15 @@ class IndexVisitor final : public JsonVisitor {
         if (!problem_) problem_ = {ProblemKind::invalid, std::move(message)};
     }
     void bad_map() {
-        invalid(Text{"the index has no weight_map from tensors to file names",
-                     "索引缺少从张量到文件名的 weight_map"});
+        invalid(Text{"the index has no weight_map from tensors to file names", "索引缺少从张量到文件名的 weight_map"});
     }
 
     void add_file(Path path, const JsonScalar& value) {
         const auto* name = std::get_if<std::string_view>(&value);
         if (!name || path.size() != 2) return bad_map();
         if (++tensor_count_ > kSafetensorsMaxTensors) {
-            problem_ = {ProblemKind::unsupported,
-                        Text::format("the index lists more than {} tensors", "索引列出的张量超过 {} 个",
-                                     kSafetensorsMaxTensors)};
+            problem_ = {ProblemKind::unsupported, Text::format("the index lists more than {} tensors",
+                                                               "索引列出的张量超过 {} 个", kSafetensorsMaxTensors)};
             return;
         }
         if (*name == last_name_) return;  // tensors of one file follow each other
@@ -82,10 +79,10 @@ class IndexVisitor final : public JsonVisitor {
 
 std::expected<SafetensorsIndex, FormatProblem> read_safetensors_index(std::string_view text) {
     if (text.size() > kSafetensorsMaxIndexBytes) {
-        return std::unexpected(FormatProblem{
-            ProblemKind::unsupported,
-            Text::format("the index has {} bytes, more than {}", "索引有 {} 字节，超过 {} 的上限",
-                         text.size(), kSafetensorsMaxIndexBytes)});
+        return std::unexpected(
+            FormatProblem{ProblemKind::unsupported,
+                          Text::format("the index has {} bytes, more than {}", "索引有 {} 字节，超过 {} 的上限",
+                                       text.size(), kSafetensorsMaxIndexBytes)});
     }
     IndexVisitor visitor;
     JsonWalk walk(visitor, {.depth = kSafetensorsMaxDepth, .key_bytes = kSafetensorsMaxNameBytes});

@@ -44,8 +44,7 @@ constexpr Broken kBroken[] = {
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})", invalid, "not valid JSON"},
     {R"({} x)", invalid, "not valid JSON"},
     {R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{}})", invalid, "key \"a\" appears twice"},
-    {R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", invalid,
-     "\"dtype\" appears twice"},
+    {R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", invalid, "\"dtype\" appears twice"},
     {R"({"__metadata__":{"a":"b","a":"c"}})", invalid, "appears twice"},
     {R"({"__metadata__":{"a":1}})", invalid, "other than strings"},
     {R"({"__metadata__":{"a":{}}})", invalid, "other than strings"},
@@ -63,8 +62,7 @@ constexpr Broken kBroken[] = {
     {R"({"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}})", invalid, "wrong shape"},
     {R"({"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}})", invalid, "wrong shape"},
     {R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", invalid, "wrong shape"},
-    {R"({"a":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,0]}})", invalid,
-     "size that its shape"},
+    {R"({"a":{"dtype":"F32","shape":[2305843009213693952],"data_offsets":[0,0]}})", invalid, "size that its shape"},
     {R"({"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}})", invalid, "wrong dtype"},
     {R"({"a":{"dtype":["F32"],"shape":[1],"data_offsets":[0,4]}})", invalid, "wrong dtype"},
     {R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", unsupported, "unknown type \"F33\""},
@@ -79,8 +77,8 @@ constexpr Broken kBroken[] = {
      invalid, "overlap"},
     {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",
      invalid, "overlap"},
-    {R"({"a":{"dtype":"U8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}})",
-     invalid, "size that its shape"},
+    {R"({"a":{"dtype":"U8","shape":[18446744073709551608],"data_offsets":[0,18446744073709551608]}})", invalid,
+     "size that its shape"},
     {R"({"a":{"x":[[[[[[[]]]]]]]}})", invalid, "not valid JSON"},
 };
 
@@ -135,14 +133,13 @@ TEST(Safetensors, limits_are_kept) {
     EXPECT_EQ(read(with_length("{", kSafetensorsMaxHeaderBytes)).error().kind, incomplete);
     EXPECT_EQ(read(with_length("{", 1)).error().message.en, "the header is empty");
     const auto named = [](std::size_t length) {
-        return header("{\"" + std::string(length, 'n') +
-                      R"(":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})");
+        return header("{\"" + std::string(length, 'n') + R"(":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})");
     };
     EXPECT_TRUE(read(named(kSafetensorsMaxNameBytes)));
     EXPECT_EQ(read(named(kSafetensorsMaxNameBytes + 1)).error().kind, unsupported);
     const auto nested = [](std::size_t depth) {  // the object of objects is two levels
-        return header(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1],"x":)" +
-                      std::string(depth - 2, '[') + std::string(depth - 2, ']') + "}}");
+        return header(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1],"x":)" + std::string(depth - 2, '[') +
+                      std::string(depth - 2, ']') + "}}");
     };
     EXPECT_TRUE(read(nested(kSafetensorsMaxDepth)));
     EXPECT_FALSE(read(nested(kSafetensorsMaxDepth + 1)));

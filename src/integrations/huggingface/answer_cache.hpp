@@ -28,8 +28,7 @@ class AnswerCache {
     Task<Value> get(std::string key, Fetch fetch) {
         for (;;) {
             const auto entry = entries_.find(key);
-            if (entry != entries_.end() && Clock::now() < entry->second.expires)
-                co_return *entry->second.value;
+            if (entry != entries_.end() && Clock::now() < entry->second.expires) co_return *entry->second.value;
             const auto flight = flights_.find(key);
             if (flight == flights_.end()) break;
             const std::shared_ptr<Flight> shared = flight->second;
@@ -79,8 +78,8 @@ class AnswerCache {
         std::erase_if(entries_, [&](const auto& entry) { return entry.second.expires <= now; });
         if (entries_.size() >= max_entries_) {
             // One lifetime for all: the first to expire is the oldest.
-            entries_.erase(std::ranges::min_element(entries_, {},
-                                                    [](const auto& entry) { return entry.second.expires; }));
+            entries_.erase(
+                std::ranges::min_element(entries_, {}, [](const auto& entry) { return entry.second.expires; }));
         }
         entries_.insert_or_assign(key, Entry{std::move(value), now + lifetime_});
     }

@@ -40,8 +40,7 @@ Task<Client::Answer> Client::ask(Question question, bool signed_urls) {
         HttpResponse response = co_await persist(question, waited);
         const int status = response.status;
         if (status == 200 || status == 206) co_return Answer{question.url, std::move(response)};
-        if (!is_redirect(status))
-            throw refusal({question.url, question.subject, !token().empty()}, response, now());
+        if (!is_redirect(status)) throw refusal({question.url, question.subject, !token().empty()}, response, now());
 
         const auto location = find_header(response.headers, "Location");
         const auto target = location ? question.url.resolve(*location) : std::nullopt;
@@ -66,8 +65,7 @@ Task<Client::Answer> Client::ask_here(Question question) {
         bad_redirect(
             answer.url, answer.response,
             Text::format("the hub's answer is a redirect to {}: a network login page, or a wrong HF_ENDPOINT",
-                         "hub 的回答重定向到了 {}：可能是网络登录页，或 HF_ENDPOINT 有误",
-                         answer.elsewhere->host()));
+                         "hub 的回答重定向到了 {}：可能是网络登录页，或 HF_ENDPOINT 有误", answer.elsewhere->host()));
     }
     co_return answer;
 }
@@ -87,8 +85,7 @@ Task<HttpResponse> Client::persist(Question question, milliseconds& waited) {
             const auto tick = RateLimits::Clock::now();
             log_warning(response);
             if (response.status == 429) {
-                const milliseconds wait =
-                    limits_.refuse(question.request_class, response.headers, tick, now());
+                const milliseconds wait = limits_.refuse(question.request_class, response.headers, tick, now());
                 if (++throttles > kMaxThrottles) throw rate_limited(question.url, wait);
                 continue;
             }

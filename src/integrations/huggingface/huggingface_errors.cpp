@@ -42,18 +42,16 @@ Error gated(const Asked& asked) {
     if (!asked.with_token) {
         return make(
             ErrorCode::hub_gated,
-            Text::format(
-                "{0} is gated: accept its licence at {1}/{0}, then set HF_TOKEN to a token of that account",
-                "{0} 需要授权：请先在 {1}/{0} 接受许可协议，再把 HF_TOKEN 设为该账号的令牌", repo,
-                asked.url.origin()));
+            Text::format("{0} is gated: accept its licence at {1}/{0}, then set HF_TOKEN to a token of that account",
+                         "{0} 需要授权：请先在 {1}/{0} 接受许可协议，再把 HF_TOKEN 设为该账号的令牌", repo,
+                         asked.url.origin()));
     }
     return make(
         ErrorCode::hub_gated,
-        Text::format(
-            "{0} is gated and the account of HF_TOKEN is not on its list: accept its licence or ask for "
-            "access at {1}/{0}",
-            "{0} 需要授权，HF_TOKEN 的账号不在授权名单中：请在 {1}/{0} 接受许可协议或申请访问", repo,
-            asked.url.origin()));
+        Text::format("{0} is gated and the account of HF_TOKEN is not on its list: accept its licence or ask for "
+                     "access at {1}/{0}",
+                     "{0} 需要授权，HF_TOKEN 的账号不在授权名单中：请在 {1}/{0} 接受许可协议或申请访问", repo,
+                     asked.url.origin()));
 }
 
 Error repo_not_found(const Asked& asked) {
@@ -66,29 +64,26 @@ Error repo_not_found(const Asked& asked) {
     // The hub answers an anonymous client the same in all three cases.
     return make(
         ErrorCode::hub_repo_not_found,
-        Text::format(
-            "{} does not exist on the hub, or it is private, or it needs a token: check the name, or set "
-            "HF_TOKEN if it is yours",
-            "hub 上没有 {}，或者它是私有仓库，或者需要令牌：请检查名称；如果您有权访问，请设置 HF_TOKEN",
-            repo));
+        Text::format("{} does not exist on the hub, or it is private, or it needs a token: check the name, or set "
+                     "HF_TOKEN if it is yours",
+                     "hub 上没有 {}，或者它是私有仓库，或者需要令牌：请检查名称；如果您有权访问，请设置 HF_TOKEN",
+                     repo));
 }
 
 Error token_rejected(const Asked& asked, const std::string& message) {
     if (asked.with_token) {
-        return make(
-            ErrorCode::hub_token_rejected,
-            {"the hub does not accept HF_TOKEN for this: it is wrong, expired or lacks the permission",
-             "hub 不接受此 HF_TOKEN：令牌错误、已过期或权限不足"},
-            message);
+        return make(ErrorCode::hub_token_rejected,
+                    {"the hub does not accept HF_TOKEN for this: it is wrong, expired or lacks the permission",
+                     "hub 不接受此 HF_TOKEN：令牌错误、已过期或权限不足"},
+                    message);
     }
     return make(ErrorCode::hub_token_rejected,
-                {"the hub answers only with a token: set HF_TOKEN", "hub 要求令牌：请设置 HF_TOKEN"},
-                message);
+                {"the hub answers only with a token: set HF_TOKEN", "hub 要求令牌：请设置 HF_TOKEN"}, message);
 }
 
 Error revision_not_found(const Asked& asked) {
-    return make(ErrorCode::hub_revision_not_found, Text::format("{} has no revision {}", "{} 没有版本 {}",
-                                                                asked.subject.repo, asked.subject.revision));
+    return make(ErrorCode::hub_revision_not_found,
+                Text::format("{} has no revision {}", "{} 没有版本 {}", asked.subject.repo, asked.subject.revision));
 }
 
 Error file_not_found(const Asked& asked) {
@@ -139,10 +134,9 @@ Error classify(const Asked& asked, const HttpResponse& response, TimePoint now) 
     if (is_transient(response.status)) {
         return make(
             ErrorCode::hub_unreachable,
-            Text::format(
-                "{0} has a problem of its own (status {1}): try again later, or name a mirror in HF_ENDPOINT",
-                "{0} 自身出现故障（状态码 {1}）：请稍后再试，或用 HF_ENDPOINT 指定镜像", asked.url.host(),
-                response.status),
+            Text::format("{0} has a problem of its own (status {1}): try again later, or name a mirror in HF_ENDPOINT",
+                         "{0} 自身出现故障（状态码 {1}）：请稍后再试，或用 HF_ENDPOINT 指定镜像", asked.url.host(),
+                         response.status),
             message);
     }
     return make(ErrorCode::hub_bad_response,
@@ -183,33 +177,31 @@ Error network_failure(const Url& url, const HttpError& error) {
     std::string note = fmt::format("{}: {}", url.for_log(), error.what());
     switch (error.failure()) {
         case HttpFailure::blocked_address:
-            return make(
-                       ErrorCode::url_forbidden,
-                       Text::format("{} leads to an address that is not allowed: add the host to "
-                                    "network.allowed_hosts if "
-                                    "it is yours",
-                                    "{} 指向不被允许的地址：如果是您自己的主机，请加入 network.allowed_hosts",
-                                    url.host()))
+            return make(ErrorCode::url_forbidden,
+                        Text::format("{} leads to an address that is not allowed: add the host to "
+                                     "network.allowed_hosts if "
+                                     "it is yours",
+                                     "{} 指向不被允许的地址：如果是您自己的主机，请加入 network.allowed_hosts",
+                                     url.host()))
                 .with_log_note(std::move(note));
         case HttpFailure::too_large:
             return make(ErrorCode::hub_bad_response,
                         Text::format("the answer of {} is too large", "{} 的回答过大", url.host()))
                 .with_log_note(std::move(note));
         case HttpFailure::protocol:
-            return make(ErrorCode::hub_bad_response, Text::format("{} does not speak HTTP as expected",
-                                                                  "{} 的 HTTP 回答不合规", url.host()))
+            return make(ErrorCode::hub_bad_response,
+                        Text::format("{} does not speak HTTP as expected", "{} 的 HTTP 回答不合规", url.host()))
                 .with_log_note(std::move(note));
         default:
             break;
     }
     const Text reason = reason_of(error.failure());
     return make(ErrorCode::hub_unreachable,
-                Text::format(
-                    "{0} can't be reached ({1}): check the network, set a proxy (HTTPS_PROXY), or name a "
-                    "mirror in "
-                    "HF_ENDPOINT",
-                    "无法访问 {0}（{2}）：请检查网络，设置代理（HTTPS_PROXY），或用 HF_ENDPOINT 指定镜像",
-                    url.host(), reason.en, reason.zh))
+                Text::format("{0} can't be reached ({1}): check the network, set a proxy (HTTPS_PROXY), or name a "
+                             "mirror in "
+                             "HF_ENDPOINT",
+                             "无法访问 {0}（{2}）：请检查网络，设置代理（HTTPS_PROXY），或用 HF_ENDPOINT 指定镜像",
+                             url.host(), reason.en, reason.zh))
         .with_log_note(std::move(note));
 }
 
@@ -229,14 +221,12 @@ bool is_transient(int status) {
 
 bool is_transient(HttpFailure failure) {
     // A timeout is not: the user has waited long enough. A failed handshake stays one.
-    return failure == HttpFailure::resolve || failure == HttpFailure::connect ||
-           failure == HttpFailure::broken;
+    return failure == HttpFailure::resolve || failure == HttpFailure::connect || failure == HttpFailure::broken;
 }
 
 std::string log_note(const Url& url, const HttpResponse& response) {
     const auto id = find_header(response.headers, "X-Request-Id");
-    return fmt::format("{} answered {}, request id {}", url.for_log(), response.status,
-                       id ? one_line(*id) : "unknown");
+    return fmt::format("{} answered {}, request id {}", url.for_log(), response.status, id ? one_line(*id) : "unknown");
 }
 
 }  // namespace llmm::hubs::huggingface

@@ -128,22 +128,8 @@ const std::vector<Case>& cases() {
          true,
          ErrorCode::hub_token_rejected,
          "lacks the permission; the hub says: Forbidden"},
-        {"a login for the list itself",
-         401,
-         {},
-         "",
-         kNothing,
-         false,
-         ErrorCode::hub_token_rejected,
-         "set HF_TOKEN"},
-        {"404 without code, about a file",
-         404,
-         {},
-         "",
-         kFile,
-         false,
-         ErrorCode::hub_file_not_found,
-         "a.gguf"},
+        {"a login for the list itself", 401, {}, "", kNothing, false, ErrorCode::hub_token_rejected, "set HF_TOKEN"},
+        {"404 without code, about a file", 404, {}, "", kFile, false, ErrorCode::hub_file_not_found, "a.gguf"},
         {"404 without code, about a repository",
          404,
          {},
@@ -152,32 +138,11 @@ const std::vector<Case>& cases() {
          false,
          ErrorCode::hub_repo_not_found,
          "org/model"},
-        {"404 without code, about nothing",
-         404,
-         {},
-         "",
-         kNothing,
-         false,
-         ErrorCode::hub_bad_response,
-         "HF_ENDPOINT"},
+        {"404 without code, about nothing", 404, {}, "", kNothing, false, ErrorCode::hub_bad_response, "HF_ENDPOINT"},
         {"timeout of the hub", 408, {}, "", kNothing, false, ErrorCode::hub_unreachable, "status 408"},
-        {"failure of the hub",
-         503,
-         {},
-         "<html>",
-         kNothing,
-         false,
-         ErrorCode::hub_unreachable,
-         "mirror in HF_ENDPOINT"},
+        {"failure of the hub", 503, {}, "<html>", kNothing, false, ErrorCode::hub_unreachable, "mirror in HF_ENDPOINT"},
         {"range", 416, {}, "", kFile, false, ErrorCode::hub_bad_response, "unexpected status 416"},
-        {"a status of nobody",
-         204,
-         {},
-         "",
-         kNothing,
-         false,
-         ErrorCode::hub_bad_response,
-         "unexpected status 204"},
+        {"a status of nobody", 204, {}, "", kNothing, false, ErrorCode::hub_bad_response, "unexpected status 204"},
         {"a code counts more than a status",
          403,
          {{"X-Error-Code", "RevisionNotFound"}},
@@ -194,8 +159,7 @@ const std::vector<Case>& cases() {
 
 TEST(HuggingFaceErrors, gives_every_refusal_its_own_code_and_words) {
     for (const Case& row : cases()) {
-        const Error error =
-            refusal({kUrl, row.subject, row.with_token}, {row.status, row.headers, row.body}, kNow);
+        const Error error = refusal({kUrl, row.subject, row.with_token}, {row.status, row.headers, row.body}, kNow);
         EXPECT_EQ(name_of(error.code()), name_of(row.code)) << row.what;
         EXPECT_TRUE(error.message().en.contains(row.says)) << row.what << ": " << error.message().en;
         EXPECT_FALSE(error.message().zh.empty()) << row.what;
@@ -216,8 +180,7 @@ TEST(HuggingFaceErrors, tells_when_to_come_back_after_a_rate_limit) {
 
 TEST(HuggingFaceErrors, keeps_the_request_id_for_operators_and_the_query_out_of_logs) {
     const Error error = refusal({kUrl, kNothing, false}, {500, {{"X-Request-Id", "Root=1-ab"}}, ""}, kNow);
-    EXPECT_EQ(error.log_note(),
-              "https://huggingface.co/api/models/org/model answered 500, request id Root=1-ab");
+    EXPECT_EQ(error.log_note(), "https://huggingface.co/api/models/org/model answered 500, request id Root=1-ab");
 }
 
 TEST(HuggingFaceErrors, passes_the_words_of_a_hub_on_as_one_short_line) {
@@ -241,12 +204,9 @@ TEST(HuggingFaceErrors, names_the_host_and_a_way_out_when_the_network_fails) {
         EXPECT_TRUE(error.log_note().contains("curl says so"));
         EXPECT_FALSE(error.log_note().contains("secret"));
     }
-    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::blocked_address, "")).code(),
-              ErrorCode::url_forbidden);
-    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::too_large, "")).code(),
-              ErrorCode::hub_bad_response);
-    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::protocol, "")).code(),
-              ErrorCode::hub_bad_response);
+    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::blocked_address, "")).code(), ErrorCode::url_forbidden);
+    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::too_large, "")).code(), ErrorCode::hub_bad_response);
+    EXPECT_EQ(network_failure(kUrl, HttpError(HttpFailure::protocol, "")).code(), ErrorCode::hub_bad_response);
 }
 
 TEST(HuggingFaceErrors, tries_again_only_what_another_try_may_cure) {
@@ -257,8 +217,8 @@ TEST(HuggingFaceErrors, tries_again_only_what_another_try_may_cure) {
     for (const auto failure : {HttpFailure::resolve, HttpFailure::connect, HttpFailure::broken}) {
         EXPECT_TRUE(is_transient(failure)) << static_cast<int>(failure);
     }
-    for (const auto failure : {HttpFailure::tls, HttpFailure::timeout, HttpFailure::stalled,
-                               HttpFailure::too_large, HttpFailure::blocked_address, HttpFailure::protocol}) {
+    for (const auto failure : {HttpFailure::tls, HttpFailure::timeout, HttpFailure::stalled, HttpFailure::too_large,
+                               HttpFailure::blocked_address, HttpFailure::protocol}) {
         EXPECT_FALSE(is_transient(failure)) << static_cast<int>(failure);
     }
 }

@@ -43,8 +43,7 @@ std::string_view sort_name(SortOrder order) {
 std::vector<std::string_view> words_of(std::string_view text) {
     constexpr std::string_view kSpace = " \t\r\n";
     std::vector<std::string_view> words;
-    for (auto at = text.find_first_not_of(kSpace);
-         at != std::string_view::npos && words.size() < kMaxSearchWords;) {
+    for (auto at = text.find_first_not_of(kSpace); at != std::string_view::npos && words.size() < kMaxSearchWords;) {
         const auto end = std::min(text.find_first_of(kSpace, at), text.size());
         words.push_back(text.substr(at, end - at));
         at = text.find_first_not_of(kSpace, end);
@@ -132,8 +131,7 @@ Task<Repository> HuggingFaceHub::repository(std::string repo, std::string revisi
     std::string path = "api/models/" + subject.repo;
     if (!subject.revision.empty()) path += "/revision/" + percent_encode(subject.revision);
     const Url url = url_of(path).with_query("blobs", "true");
-    co_return co_await repositories_.get(url.str(),
-                                         [this, url, subject] { return fetch_repository(url, subject); });
+    co_return co_await repositories_.get(url.str(), [this, url, subject] { return fetch_repository(url, subject); });
 }
 
 Task<Repository> HuggingFaceHub::fetch_repository(Url url, Subject subject) {
@@ -143,8 +141,8 @@ Task<Repository> HuggingFaceHub::fetch_repository(Url url, Subject subject) {
         fail(ErrorCode::hub_disabled, "the hub has disabled {}", "hub 已停用 {}", info.summary.repo);
     }
     if (is_git_sha1(subject.revision) && info.commit != subject.revision) {
-        fail(ErrorCode::hub_bad_response, "asked for commit {}, the hub told of {}",
-             "请求的是提交 {}，hub 返回的是 {}", subject.revision, info.commit);
+        fail(ErrorCode::hub_bad_response, "asked for commit {}, the hub told of {}", "请求的是提交 {}，hub 返回的是 {}",
+             subject.revision, info.commit);
     }
     // From here on everything is of one commit, and of the name that a renamed repository has now.
     subject.repo = info.summary.repo;
@@ -163,17 +161,16 @@ Task<Repository> HuggingFaceHub::fetch_repository(Url url, Subject subject) {
 }
 
 Task<std::vector<RemoteFile>> HuggingFaceHub::fetch_tree(Subject subject) {
-    const Url first =
-        url_of(fmt::format("api/models/{}/tree/{}", subject.repo, percent_encode(subject.revision)))
-            .with_query("recursive", "true");
+    const Url first = url_of(fmt::format("api/models/{}/tree/{}", subject.repo, percent_encode(subject.revision)))
+                          .with_query("recursive", "true");
     std::vector<RemoteFile> files;
     std::set<std::string> cursors;  // a hub that repeats one would keep us for ever
     for (Url page = first;;) {
         const Client::Answer answer = co_await client_.ask_here({.url = page, .subject = subject});
         std::ranges::move(parse_tree(answer.response.body), std::back_inserter(files));
         if (files.size() > kMaxFiles) {
-            fail(ErrorCode::hub_bad_response, "{} has more than {} files", "{} 的文件超过 {} 个",
-                 subject.repo, kMaxFiles);
+            fail(ErrorCode::hub_bad_response, "{} has more than {} files", "{} 的文件超过 {} 个", subject.repo,
+                 kMaxFiles);
         }
         const std::string cursor = next_cursor(answer.url, answer.response.headers);
         if (cursor.empty()) co_return files;
@@ -189,8 +186,7 @@ Task<std::vector<RemoteFile>> HuggingFaceHub::fetch_tree(Subject subject) {
 Task<std::optional<std::string>> HuggingFaceHub::fetch_card(Subject subject) {
     try {
         const Client::Answer answer = co_await client_.ask(
-            {.url = resolve_url(subject), .request_class = RequestClass::resolvers, .subject = subject},
-            true);
+            {.url = resolve_url(subject), .request_class = RequestClass::resolvers, .subject = subject}, true);
         if (!answer.elsewhere) co_return card_of(answer.response.body);
         const HttpResponse response = co_await http_.fetch({.url = *answer.elsewhere});
         if (response.status == 200) co_return card_of(response.body);
@@ -206,19 +202,16 @@ Task<FileSource> HuggingFaceHub::locate(std::string repo, std::string revision, 
     const Subject subject = checked(std::move(repo), std::move(revision), std::move(path));
     // HEAD, as the hub's own client does: only the redirect matters, and a GET would carry a whole regular
     // file. That signed URLs refuse HEAD does no harm: such a URL is returned, not asked.
-    const Client::Answer answer = co_await client_.ask({.method = "HEAD",
-                                                        .url = resolve_url(subject),
-                                                        .request_class = RequestClass::resolvers,
-                                                        .subject = subject},
-                                                       true);
+    const Client::Answer answer = co_await client_.ask(
+        {.method = "HEAD", .url = resolve_url(subject), .request_class = RequestClass::resolvers, .subject = subject},
+        true);
     // The hub says on every answer about a file which commit it is of. A login page in between doesn't know,
     // and a branch may have moved since it was looked up.
     const auto commit = find_header(answer.response.headers, "X-Repo-Commit");
     if (!commit || (is_git_sha1(subject.revision) && *commit != subject.revision)) {
-        throw Error(
-            ErrorCode::hub_bad_response,
-            Text::format("{} did not answer as a hub does: a network login page, or a wrong HF_ENDPOINT",
-                         "{} 的回答不像 hub：可能是网络登录页，或 HF_ENDPOINT 有误", answer.url.host()))
+        throw Error(ErrorCode::hub_bad_response,
+                    Text::format("{} did not answer as a hub does: a network login page, or a wrong HF_ENDPOINT",
+                                 "{} 的回答不像 hub：可能是网络登录页，或 HF_ENDPOINT 有误", answer.url.host()))
             .with_log_note(log_note(answer.url, answer.response));
     }
     if (answer.elsewhere) co_return RemoteSource{*answer.elsewhere, {}, expiry_of(*answer.elsewhere)};
@@ -229,8 +222,7 @@ Url HuggingFaceHub::url_of(const std::string& path) const {
     std::string text = endpoint_.origin() + endpoint_.path();
     if (!text.ends_with('/')) text += '/';
     auto url = Url::parse(text + path);
-    if (!url)
-        fail(ErrorCode::validation_failed, "this name is too long for the hub", "名称过长，hub 无法接受");
+    if (!url) fail(ErrorCode::validation_failed, "this name is too long for the hub", "名称过长，hub 无法接受");
     return *std::move(url);
 }
 

@@ -24,8 +24,7 @@ class HuggingFaceHub final : public Hub {
         std::chrono::milliseconds request_timeout = std::chrono::seconds(30);
         std::chrono::milliseconds first_retry_delay{500};
         std::chrono::milliseconds max_retry_delay{8'000};
-        std::chrono::milliseconds max_throttle_wait{
-            30'000};  // beyond it a request fails with HUB_RATE_LIMITED
+        std::chrono::milliseconds max_throttle_wait{30'000};  // beyond it a request fails with HUB_RATE_LIMITED
     };
     // Both must outlive the hub.
     HuggingFaceHub(Options options, HttpClient& http, const UrlGuard& guard);

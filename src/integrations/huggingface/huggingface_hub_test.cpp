@@ -57,9 +57,7 @@ struct HuggingFaceHubTest : testing::Test {
                 .max_retry_delay = milliseconds(4),
                 .max_throttle_wait = milliseconds(2500)};
     }
-    HuggingFaceHub& hub(HuggingFaceHub::Options chosen) {
-        return hub_.emplace(std::move(chosen), http, guard);
-    }
+    HuggingFaceHub& hub(HuggingFaceHub::Options chosen) { return hub_.emplace(std::move(chosen), http, guard); }
     HuggingFaceHub& hub(std::string_view token = {}) { return hub(options(token)); }
 
     template <class T>
@@ -102,9 +100,8 @@ struct HuggingFaceHubTest : testing::Test {
 
 TEST_F(HuggingFaceHubTest, finds_models_and_turns_all_pages) {
     for (int i = 0; i < 5; ++i) {
-        fake->add_repository({{"id", fmt::format("pages/m{}", i)},
-                              {"downloads", 100 + i},
-                              {"files", {{"m.gguf", {{"text", "x"}}}}}});
+        fake->add_repository(
+            {{"id", fmt::format("pages/m{}", i)}, {"downloads", 100 + i}, {"files", {{"m.gguf", {{"text", "x"}}}}}});
     }
     std::vector<std::string> seen;
     SearchQuery query{.text = "pages/ m", .format = "gguf", .limit = 2};
@@ -270,8 +267,7 @@ TEST_F(HuggingFaceHubTest, tells_every_refusal_apart) {
     EXPECT_TRUE(run(hub("hf_listed").repository("org/secret", "")).summary.is_private);
     EXPECT_EQ(code_of(hub("hf_wrong").repository("org/model", "")), "HUB_TOKEN_REJECTED");
     EXPECT_EQ(code_of(hub().repository("org/model", "no-such-branch")), "HUB_REVISION_NOT_FOUND");
-    EXPECT_EQ(code_of(hub().locate("org/model", std::string(40, '0'), "config.json")),
-              "HUB_REVISION_NOT_FOUND");
+    EXPECT_EQ(code_of(hub().locate("org/model", std::string(40, '0'), "config.json")), "HUB_REVISION_NOT_FOUND");
     EXPECT_EQ(code_of(hub().locate("org/model", commit, "missing.gguf")), "HUB_FILE_NOT_FOUND");
     EXPECT_EQ(code_of(hub().repository("org/disabled", "")), "HUB_DISABLED");
     EXPECT_EQ(code_of(hub().locate("org/disabled", disabled_commit, "config.json")), "HUB_DISABLED");
@@ -357,8 +353,7 @@ TEST_F(HuggingFaceHubTest, refuses_redirects_to_forbidden_places) {
         EXPECT_EQ(code_of(hub().locate("org/model", commit, "config.json")), "URL_FORBIDDEN") << location;
         EXPECT_EQ(code_of(hub().repository("org/model", "")), "URL_FORBIDDEN") << location;
     }
-    for (const char* location :
-         {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "http://[", ""}) {
+    for (const char* location : {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/", "http://[", ""}) {
         fake->clear_faults();
         fake->add_fault({{"kind", "redirect"}, {"location", location}});
         EXPECT_EQ(code_of(hub().locate("org/model", commit, "config.json")), "HUB_BAD_RESPONSE") << location;

@@ -20,9 +20,8 @@ constexpr std::size_t kMaxCategories = 500;
 constexpr std::string_view kFormats[] = {"gguf", "safetensors"};
 
 [[noreturn]] void bad(const std::string& where, std::string_view en, std::string_view zh) {
-    throw Error(ErrorCode::hub_bad_response,
-                Text{fmt::format("the hub's answer can't be used: {} {}", where, en),
-                     fmt::format("无法使用 hub 的回答：{} {}", where, zh)});
+    throw Error(ErrorCode::hub_bad_response, Text{fmt::format("the hub's answer can't be used: {} {}", where, en),
+                                                  fmt::format("无法使用 hub 的回答：{} {}", where, zh)});
 }
 
 json::value parse(std::string_view body) {
@@ -31,12 +30,11 @@ json::value parse(std::string_view body) {
     } catch (const Error& error) {
         const auto first = body.find_first_not_of(" \t\r\n");
         if (first != std::string_view::npos && body[first] == '<') {
-            throw Error(
-                ErrorCode::hub_bad_response,
-                {"a web page came instead of the hub's data: a network login page, a proxy, or an endpoint "
-                 "that is "
-                 "not a hub (HF_ENDPOINT)",
-                 "收到的是网页而不是 hub 的数据：可能是网络登录页、代理，或 HF_ENDPOINT 指向的不是 hub"});
+            throw Error(ErrorCode::hub_bad_response,
+                        {"a web page came instead of the hub's data: a network login page, a proxy, or an endpoint "
+                         "that is "
+                         "not a hub (HF_ENDPOINT)",
+                         "收到的是网页而不是 hub 的数据：可能是网络登录页、代理，或 HF_ENDPOINT 指向的不是 hub"});
         }
         throw Error(ErrorCode::hub_bad_response,
                     Text::format("the hub's answer is not valid JSON: {0}", "hub 的回答不是有效的 JSON：{1}",
@@ -177,9 +175,7 @@ ModelSummary summary_of(const json::object& model, const RepoId& id) {
 // The tags may lack a format that is there.
 void add_formats_of_files(ModelInfo& info) {
     for (const std::string_view format : kFormats) {
-        const auto is_one = [&](const RemoteFile& file) {
-            return file.path.ends_with(fmt::format(".{}", format));
-        };
+        const auto is_one = [&](const RemoteFile& file) { return file.path.ends_with(fmt::format(".{}", format)); };
         if (!holds(info.summary.formats, format) && std::ranges::any_of(info.files, is_one)) {
             info.summary.formats.emplace_back(format);
         }
@@ -189,8 +185,7 @@ void add_formats_of_files(ModelInfo& info) {
 // A string, or the first string of a list.
 std::string first_text(const json::value* value) {
     if (!value) return {};
-    if (const json::array* items = value->if_array())
-        return items->empty() ? "" : first_text(&items->front());
+    if (const json::array* items = value->if_array()) return items->empty() ? "" : first_text(&items->front());
     if (const json::object* object = value->if_object()) return first_text(object->if_contains("message"));
     return value->is_string() ? std::string(value->get_string()) : "";
 }
@@ -230,8 +225,7 @@ ModelInfo parse_model_info(std::string_view body) {
             info.files.push_back(file_of(object_of(sibling, where), kSibling, where));
         }
     }
-    info.has_sizes =
-        std::ranges::all_of(info.files, [](const RemoteFile& file) { return file.size.has_value(); });
+    info.has_sizes = std::ranges::all_of(info.files, [](const RemoteFile& file) { return file.size.has_value(); });
     add_formats_of_files(info);
     return info;
 }
@@ -243,8 +237,7 @@ std::vector<RemoteFile> parse_tree(std::string_view body) {
     for (const json::value& row : array_of(document, "tree")) {
         const std::string where = fmt::format("tree[{}]", index++);
         const json::object& entry = object_of(row, where);
-        if (required_text(entry, "type", where, 32) == "file")
-            files.push_back(file_of(entry, kTreeEntry, where));
+        if (required_text(entry, "type", where, 32) == "file") files.push_back(file_of(entry, kTreeEntry, where));
     }
     return files;
 }

@@ -29,8 +29,7 @@ std::string info_with(const std::string& siblings) {
 }  // namespace
 
 TEST(HuggingFaceJson, reads_a_row_of_a_search) {
-    const auto models =
-        parse_search(R"([{"_id":"67","id":"ggml-org/gemma-3-1b-it-GGUF","author":"ggml-org","likes":38,
+    const auto models = parse_search(R"([{"_id":"67","id":"ggml-org/gemma-3-1b-it-GGUF","author":"ggml-org","likes":38,
         "downloads":186325,"tags":["gguf","license:gemma","region:us"],"pipeline_tag":"text-generation","gated":"manual",
         "private":false,"lastModified":"2025-03-12T10:30:05.000Z"}])");
     ASSERT_EQ(models.size(), 1u);
@@ -109,12 +108,10 @@ TEST(HuggingFaceJson, notices_that_sizes_are_missing) {
 }
 
 TEST(HuggingFaceJson, refuses_a_repository_without_its_identity) {
-    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"),
-              "the hub's answer can't be used: model.sha is missing");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"), "the hub's answer can't be used: model.sha is missing");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b","sha":"main"})"),
               "the hub's answer can't be used: model.sha is not a commit");
-    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"),
-              "the hub's answer can't be used: model.id is not a string");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"), "the hub's answer can't be used: model.id is not a string");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"../x"})"),
               "the hub's answer can't be used: model.id is not a repository name");
     EXPECT_EQ(problem(parse_model_info, "[]"), "the hub's answer can't be used: model is not an object");
@@ -122,9 +119,8 @@ TEST(HuggingFaceJson, refuses_a_repository_without_its_identity) {
 
 TEST(HuggingFaceJson, names_the_size_that_is_wrong) {
     const auto with_size = [](const std::string& size) {
-        return problem(
-            parse_model_info,
-            info_with(fmt::format(R"([{{"rfilename":"a"}},{{"rfilename":"b","size":{}}}])", size)));
+        return problem(parse_model_info,
+                       info_with(fmt::format(R"([{{"rfilename":"a"}},{{"rfilename":"b","size":{}}}])", size)));
     };
     const std::string start = "the hub's answer can't be used: siblings[1].size ";
     EXPECT_EQ(with_size("-1"), start + "is negative");
@@ -149,8 +145,7 @@ TEST(HuggingFaceJson, names_the_digest_or_path_that_is_wrong) {
     EXPECT_EQ(with(R"({"rfilename":")" + std::string(4097, 'a') + "\"}"), start + ".rfilename is too long");
     EXPECT_EQ(with(R"({"rfilename":"a","lfs":[]})"), start + ".lfs is not an object");
     EXPECT_EQ(with(R"({"rfilename":"a","lfs":{}})"), start + ".lfs.sha256 is missing");
-    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":"../../x"}})"),
-              start + ".lfs.sha256 is not a SHA-256");
+    EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":"../../x"}})"), start + ".lfs.sha256 is not a SHA-256");
     EXPECT_EQ(with(R"({"rfilename":"a","lfs":{"sha256":")" + kDigest + R"(","size":-5}})"),
               start + ".lfs.size is negative");
     EXPECT_EQ(with(R"({"rfilename":"a","blobId":"xyz"})"), start + ".blobId is not a git SHA-1");
@@ -168,8 +163,7 @@ TEST(HuggingFaceJson, reads_the_files_of_a_tree) {
     EXPECT_EQ(files[1].git_sha1, kCommit);
     EXPECT_EQ(files[1].size, 3u);
     EXPECT_EQ(problem(parse_tree, R"({"error":"x"})"), "the hub's answer can't be used: tree is not a list");
-    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"),
-              "the hub's answer can't be used: tree[0].path is missing");
+    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"), "the hub's answer can't be used: tree[0].path is missing");
 }
 
 TEST(HuggingFaceJson, reads_categories_with_their_labels) {
@@ -195,8 +189,7 @@ TEST(HuggingFaceJson, finds_the_message_of_a_refusal_in_every_form) {
     EXPECT_EQ(parse_error_message(R"({"error":"Repository not found"})"), "Repository not found");
     EXPECT_EQ(parse_error_message(R"({"error":["first","second"]})"), "first");
     EXPECT_EQ(parse_error_message(R"({"errors":[{"message":"bad"}]})"), "bad");
-    EXPECT_EQ(parse_error_message(R"({"error":"x","error_description":"the token is old"})"),
-              "the token is old");
+    EXPECT_EQ(parse_error_message(R"({"error":"x","error_description":"the token is old"})"), "the token is old");
     for (const char* silent :
          {"", "Entry not found", "[]", "{}", R"({"error":7})", R"({"error":[]})", R"({"errors":{}})"}) {
         EXPECT_EQ(parse_error_message(silent), "") << silent;

@@ -22,8 +22,7 @@ std::optional<std::string_view> query_value(const Url& url, std::string_view nam
         const std::size_t end = std::min(query.find('&', begin), query.size());
         const std::string_view pair = query.substr(begin, end - begin);
         const std::size_t equals = std::min(pair.find('='), pair.size());
-        if (equals_ignoring_case(pair.substr(0, equals), name))
-            return pair.substr(std::min(equals + 1, pair.size()));
+        if (equals_ignoring_case(pair.substr(0, equals), name)) return pair.substr(std::min(equals + 1, pair.size()));
         begin = end + 1;
     }
     return std::nullopt;
@@ -52,9 +51,8 @@ std::optional<std::int64_t> number(std::optional<std::string_view> text) {
 }
 
 [[noreturn]] void bad_link(std::string_view en, std::string_view zh) {
-    throw Error(ErrorCode::hub_bad_response,
-                {fmt::format("the hub's link to the next page can't be used: {}", en),
-                 fmt::format("hub 的下一页链接无法使用：{}", zh)});
+    throw Error(ErrorCode::hub_bad_response, {fmt::format("the hub's link to the next page can't be used: {}", en),
+                                              fmt::format("hub 的下一页链接无法使用：{}", zh)});
 }
 
 }  // namespace
@@ -71,8 +69,7 @@ std::string next_cursor(const Url& page, const HttpHeaders& headers) {
     if (url->path() != page.path()) bad_link("it leads to another list", "指向另一个列表");
     const auto encoded = query_value(*url, "cursor");
     const auto cursor = encoded ? percent_decode(*encoded) : std::nullopt;
-    if (!cursor || cursor->empty() || cursor->size() > kMaxCursorLength)
-        bad_link("it has no cursor", "没有 cursor");
+    if (!cursor || cursor->empty() || cursor->size() > kMaxCursorLength) bad_link("it has no cursor", "没有 cursor");
     return *cursor;
 }
 
@@ -85,8 +82,8 @@ std::optional<TimePoint> expiry_of(const Url& url) {
     const auto lifetime = number(query_value(url, "X-Amz-Expires"));
     if (!date || date->size() != 16 || !lifetime || *lifetime > kMaxEpoch) return std::nullopt;
     const auto part = [&](std::size_t at, std::size_t length) { return date->substr(at, length); };
-    const auto start = parse_rfc3339(fmt::format("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 2), part(6, 2),
-                                                 part(9, 2), part(11, 2), part(13, 2)));
+    const auto start = parse_rfc3339(
+        fmt::format("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 2), part(6, 2), part(9, 2), part(11, 2), part(13, 2)));
     if (!start) return std::nullopt;
     return *start + std::chrono::seconds(*lifetime);
 }

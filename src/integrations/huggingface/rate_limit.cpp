@@ -79,8 +79,7 @@ std::optional<TimePoint> parse_http_date(std::string_view text) {
                                            std::chrono::month(static_cast<unsigned>(month / 3 + 1)),
                                            std::chrono::day(static_cast<unsigned>(*day))};
     if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
-    return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
-           seconds(*second);
+    return std::chrono::sys_days(date) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) + seconds(*second);
 }
 
 }  // namespace
@@ -145,8 +144,7 @@ milliseconds RateLimits::refuse(RequestClass request_class, const HttpHeaders& h
     const bool told = window.remaining && *window.remaining == 0 && window.reset > now;
     if (!told) {
         const auto header = find_header(headers, "Retry-After");
-        window.reset =
-            now + (header ? parse_retry_after(*header, wall_now) : std::nullopt).value_or(kUnknownWait);
+        window.reset = now + (header ? parse_retry_after(*header, wall_now) : std::nullopt).value_or(kUnknownWait);
     }
     window.remaining = 0;
     return std::chrono::ceil<milliseconds>(window.reset - now);

@@ -44,8 +44,8 @@ class RateLimits {
     void observe(const HttpHeaders& headers, Clock::time_point now);
     // Learns from a 429, which means an empty window even when the headers don't tell of it. Returns how long
     // it lasts.
-    std::chrono::milliseconds refuse(RequestClass request_class, const HttpHeaders& headers,
-                                     Clock::time_point now, TimePoint wall_now);
+    std::chrono::milliseconds refuse(RequestClass request_class, const HttpHeaders& headers, Clock::time_point now,
+                                     TimePoint wall_now);
 
   private:
     struct Window {

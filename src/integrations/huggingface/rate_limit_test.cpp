@@ -25,9 +25,8 @@ TEST(HuggingFaceRateLimit, reads_the_window_of_each_class) {
 }
 
 TEST(HuggingFaceRateLimit, leaves_out_what_it_cannot_read) {
-    for (const char* bad :
-         {"", ",", "api;r=1;t=1", R"("pages";r=1;t=1)", R"("api";r=-1;t=1)", R"("api";r=x;t=1)",
-          R"("api";t=1)", R"("api";r=1)", R"("api";r=99999999999999999999;t=1)"}) {
+    for (const char* bad : {"", ",", "api;r=1;t=1", R"("pages";r=1;t=1)", R"("api";r=-1;t=1)", R"("api";r=x;t=1)",
+                            R"("api";t=1)", R"("api";r=1)", R"("api";r=99999999999999999999;t=1)"}) {
         EXPECT_TRUE(parse_rate_limit(bad).empty()) << bad;
     }
     EXPECT_TRUE(parse_rate_policy(R"("fixed window";"api";w=300)").empty());
@@ -50,9 +49,8 @@ TEST(HuggingFaceRateLimit, reads_retry_after_in_both_forms) {
     EXPECT_EQ(parse_retry_after(" 0 ", kWall), seconds(0));
     EXPECT_EQ(parse_retry_after("Sat, 31 Jan 2026 12:01:30 GMT", kWall), seconds(90));
     EXPECT_EQ(parse_retry_after("Sat, 31 Jan 2026 11:00:00 GMT", kWall), seconds(0));
-    for (const char* bad :
-         {"", "-1", "1.5", "soon", "Sat, 31 Foo 2026 12:01:30 GMT", "Sat, 31 Feb 2026 12:01:30 GMT",
-          "Sat, 31 Jan 2026 24:00:00 GMT", "2026-01-31T12:01:30Z"}) {
+    for (const char* bad : {"", "-1", "1.5", "soon", "Sat, 31 Foo 2026 12:01:30 GMT", "Sat, 31 Feb 2026 12:01:30 GMT",
+                            "Sat, 31 Jan 2026 24:00:00 GMT", "2026-01-31T12:01:30Z"}) {
         EXPECT_EQ(parse_retry_after(bad, kWall), std::nullopt) << bad;
     }
 }
@@ -75,9 +73,8 @@ TEST(HuggingFaceRateLimit, counts_down_what_is_left_and_then_waits_for_the_windo
 
 TEST(HuggingFaceRateLimit, starts_the_next_window_with_the_quota_of_the_policy) {
     RateLimits limits;
-    limits.observe(
-        {{"RateLimit", R"("api";r=0;t=5)"}, {"RateLimit-Policy", R"("fixed window";"api";q=2;w=300)"}},
-        kStart);
+    limits.observe({{"RateLimit", R"("api";r=0;t=5)"}, {"RateLimit-Policy", R"("fixed window";"api";q=2;w=300)"}},
+                   kStart);
     const auto later = kStart + seconds(6);
     EXPECT_EQ(limits.take(RequestClass::api, later), milliseconds(0));
     // The reset is over and no answer told of a new one yet: the quota is spent, but there is no time to wait
@@ -87,9 +84,9 @@ TEST(HuggingFaceRateLimit, starts_the_next_window_with_the_quota_of_the_policy) 
 
 TEST(HuggingFaceRateLimit, believes_the_window_of_a_refusal_before_retry_after) {
     RateLimits limits;
-    EXPECT_EQ(limits.refuse(RequestClass::api, {{"RateLimit", R"("api";r=0;t=7)"}, {"Retry-After", "3"}},
-                            kStart, kWall),
-              seconds(8));
+    EXPECT_EQ(
+        limits.refuse(RequestClass::api, {{"RateLimit", R"("api";r=0;t=7)"}, {"Retry-After", "3"}}, kStart, kWall),
+        seconds(8));
     EXPECT_EQ(limits.take(RequestClass::api, kStart), seconds(8));
 }
 

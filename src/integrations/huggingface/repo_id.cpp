@@ -14,17 +14,15 @@ bool is_alphanumeric(char c) {
 
 bool is_name(std::string_view text) {
     const auto is_edge = [](char c) { return c == '-' || c == '.'; };
-    return !text.empty() && text.size() <= kMaxNameLength && !is_edge(text.front()) &&
-           !is_edge(text.back()) && !text.contains("--") && !text.contains("..") &&
-           std::ranges::all_of(text,
-                               [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+    return !text.empty() && text.size() <= kMaxNameLength && !is_edge(text.front()) && !is_edge(text.back()) &&
+           !text.contains("--") && !text.contains("..") &&
+           std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 // git check-ref-format for one component, ASCII only.
 bool is_ref_component(std::string_view text) {
-    return !text.empty() && text.front() != '.' && text.front() != '-' && text.back() != '.' &&
-           !text.contains("..") && !text.contains("@{") && !text.ends_with(".lock") &&
-           std::ranges::all_of(text, [](char c) {
+    return !text.empty() && text.front() != '.' && text.front() != '-' && text.back() != '.' && !text.contains("..") &&
+           !text.contains("@{") && !text.ends_with(".lock") && std::ranges::all_of(text, [](char c) {
                return c > ' ' && c < '\x7f' && std::string_view("~^:?*[\\").find(c) == std::string_view::npos;
            });
 }

@@ -57,8 +57,7 @@ Task<Health> health(Upstream& engine) {
         const std::string body = co_await response.read_all(kMaxAnswer);
         if (response.status() == 200) co_return Health::ready;
         // {"error":{"message":"Loading model","type":"unavailable_error","code":503}}
-        co_return response.status() == 503 && body.contains("Loading model") ? Health::loading
-                                                                             : Health::failed;
+        co_return response.status() == 503 && body.contains("Loading model") ? Health::loading : Health::failed;
     } catch (const HttpError& error) {
         co_return error.failure() == HttpFailure::connect ? Health::loading : Health::failed;
     }
@@ -80,15 +79,13 @@ Task<json::object> effective(Upstream& engine) {
     result["build"] = text_at(props, "/build_info");
     const json::value path = text_at(props, "/model_path");
     // Where the file lies is nobody's business.
-    result["model_file"] =
-        path.is_string()
-            ? json::value(std::filesystem::path(std::string(path.get_string())).filename().native())
-            : json::value();
+    result["model_file"] = path.is_string()
+                               ? json::value(std::filesystem::path(std::string(path.get_string())).filename().native())
+                               : json::value();
     const json::value chat_template = text_at(props, "/chat_template");
-    result["chat_template_sha256"] =
-        chat_template.is_string()
-            ? json::value(Sha256::of(std::string_view(chat_template.get_string())).hex())
-            : json::value();
+    result["chat_template_sha256"] = chat_template.is_string()
+                                         ? json::value(Sha256::of(std::string_view(chat_template.get_string())).hex())
+                                         : json::value();
     result["modalities"] = at(props, "/modalities");
     result["sleeping"] = at(props, "/is_sleeping");
     co_return result;

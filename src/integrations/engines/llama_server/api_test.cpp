@@ -71,8 +71,7 @@ TEST_F(FakeLlamaServer, is_loading_for_a_socket_that_nobody_listens_on) {
     start({});
     process_->signal_group(SIGKILL);
     loop_.run(process_->wait());
-    EXPECT_EQ(loop_.run(health(engine_)), Health::loading)
-        << "whether it has ended is known from the process";
+    EXPECT_EQ(loop_.run(health(engine_)), Health::loading) << "whether it has ended is known from the process";
 }
 
 TEST_F(FakeLlamaServer, has_failed_when_it_hangs_up_without_an_answer) {

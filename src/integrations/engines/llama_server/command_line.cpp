@@ -18,14 +18,12 @@ constexpr std::size_t kMaxAlias = 256;
 }
 
 bool has_control(std::string_view text) {
-    return std::ranges::any_of(text,
-                               [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 void check_model(const std::filesystem::path& model) {
     if (!model.is_absolute() || has_control(model.native())) {
-        refuse("model",
-               {"must be an absolute path without control characters", "必须是不含控制字符的绝对路径"});
+        refuse("model", {"must be an absolute path without control characters", "必须是不含控制字符的绝对路径"});
     }
 }
 
@@ -42,11 +40,10 @@ void check_alias(std::string_view alias) {
 std::string check_socket(const std::string& path) {
     // The engine takes a name that doesn't end so for a host name, and a comma for the start of another
     // address.
-    if (!path.starts_with('/') || !path.ends_with(".sock") || path.size() > kMaxSocketPath ||
-        path.contains(',') || has_control(path)) {
-        refuse("endpoint",
-               {"must be an absolute path of at most 107 bytes that ends with .sock, without commas",
-                "必须是以 .sock 结尾、不含逗号且不超过 107 字节的绝对路径"});
+    if (!path.starts_with('/') || !path.ends_with(".sock") || path.size() > kMaxSocketPath || path.contains(',') ||
+        has_control(path)) {
+        refuse("endpoint", {"must be an absolute path of at most 107 bytes that ends with .sock, without commas",
+                            "必须是以 .sock 结尾、不含逗号且不超过 107 字节的绝对路径"});
     }
     return path;
 }
@@ -80,8 +77,7 @@ void add_endpoint(Arguments& arguments, const Endpoint& endpoint) {
     }
     const auto& tcp = std::get<TcpEndpoint>(endpoint);
     if (tcp.address != "127.0.0.1" && tcp.address != "::1") {
-        refuse("endpoint",
-               {"must be a loopback address: the engine checks no keys", "必须是回环地址：引擎不校验密钥"});
+        refuse("endpoint", {"must be a loopback address: the engine checks no keys", "必须是回环地址：引擎不校验密钥"});
     }
     arguments.add("--host", tcp.address);
     arguments.add("--port", std::to_string(tcp.port));
@@ -95,8 +91,7 @@ std::int64_t threads_of(const OptionValues& options) {
 void add_option(Arguments& arguments, const EngineOption& option, const OptionValues& options) {
     if (option.key == "context_size") {
         // The engine's number is the sum over all slots.
-        arguments.add(option.flag,
-                      std::to_string(options.integer("context_size") * options.integer("parallel")));
+        arguments.add(option.flag, std::to_string(options.integer("context_size") * options.integer("parallel")));
     } else if (option.key == "gpu_layers") {
         const std::int64_t layers = options.integer(option.key);
         arguments.add(option.flag, layers < 0 ? "auto" : std::to_string(layers));

@@ -34,8 +34,7 @@ constexpr Rule kRules[] = {
     {"cannot open shared object file", ErrorCode::engine_unavailable, kLibrary},
     {"invalid argument:",
      ErrorCode::engine_unavailable,
-     {"this build of llama-server does not know one of the options",
-      "此版本的 llama-server 不支持所用的某个参数"}},
+     {"this build of llama-server does not know one of the options", "此版本的 llama-server 不支持所用的某个参数"}},
     {"couldn't bind", ErrorCode::port_in_use, kAddress},
     {"address already in use", ErrorCode::port_in_use, kAddress},
     {"unknown model architecture",
@@ -68,8 +67,7 @@ FailureCause cause(ErrorCode code, Words words) {
 }
 
 std::string lower(std::string text) {
-    std::ranges::transform(text, text.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return text;
 }
 
@@ -83,13 +81,12 @@ FailureCause explain_failure(const std::vector<std::string>& log, const ExitStat
         if (text.contains(rule.sign)) return cause(rule.code, rule.cause);
     }
     if (status.signal == SIGKILL) {
-        return cause(ErrorCode::insufficient_memory,
-                     {"the system killed it, most probably because memory ran out",
-                      "被系统强制结束，很可能是内存耗尽"});
+        return cause(ErrorCode::insufficient_memory, {"the system killed it, most probably because memory ran out",
+                                                      "被系统强制结束，很可能是内存耗尽"});
     }
     if (status.signal == SIGILL) {
-        return cause(ErrorCode::engine_unavailable, {"this build of llama-server is for another processor",
-                                                     "此 llama-server 是为其他处理器编译的"});
+        return cause(ErrorCode::engine_unavailable,
+                     {"this build of llama-server is for another processor", "此 llama-server 是为其他处理器编译的"});
     }
     if (status.signal) {
         return {ErrorCode::engine_failed,
@@ -99,8 +96,8 @@ FailureCause explain_failure(const std::vector<std::string>& log, const ExitStat
         return cause(ErrorCode::engine_failed, {"llama-server can't load this model; its log says more",
                                                 "llama-server 无法加载该模型，详见日志"});
     }
-    return {ErrorCode::engine_failed, Text::format("llama-server ended unexpectedly: {}",
-                                                   "llama-server 意外结束：{}", status.to_string())};
+    return {ErrorCode::engine_failed,
+            Text::format("llama-server ended unexpectedly: {}", "llama-server 意外结束：{}", status.to_string())};
 }
 
 }  // namespace llmm::engines::llama_server

@@ -90,13 +90,12 @@ TEST(LlamaServerOptions, are_refused_by_name_when_wrong) {
 TEST(LlamaServerCommandLine, says_everything_explicitly) {
     const auto arguments = command_line(launch_with(
         R"({"context_size":1024,"parallel":3,"gpu_layers":7,"threads":2,"cache_type_k":"q8_0","embeddings":true})"));
-    EXPECT_THAT(
-        arguments,
-        ElementsAre("--model", "/models/a b.gguf", "--alias", "tiny-chat", "--host", "/run/e.sock", "--jinja",
-                    "--ctx-size", "3072", "--parallel", "3", "--n-gpu-layers", "7", "--threads", "2",
-                    "--threads-batch", "2", "--batch-size", "2048", "--ubatch-size", "512", "--flash-attn",
-                    "auto", "--cache-type-k", "q8_0", "--cache-type-v", "f16", "--embeddings", "--offline",
-                    "--no-ui", "--metrics", "--no-slots", "--no-kv-unified", "--fit", "off"));
+    EXPECT_THAT(arguments,
+                ElementsAre("--model", "/models/a b.gguf", "--alias", "tiny-chat", "--host", "/run/e.sock", "--jinja",
+                            "--ctx-size", "3072", "--parallel", "3", "--n-gpu-layers", "7", "--threads", "2",
+                            "--threads-batch", "2", "--batch-size", "2048", "--ubatch-size", "512", "--flash-attn",
+                            "auto", "--cache-type-k", "q8_0", "--cache-type-v", "f16", "--embeddings", "--offline",
+                            "--no-ui", "--metrics", "--no-slots", "--no-kv-unified", "--fit", "off"));
 }
 
 TEST(LlamaServerCommandLine, follows_the_options_and_the_build) {
@@ -131,24 +130,19 @@ TEST(LlamaServerCommandLine, refuses_names_that_could_mean_something_else) {
     for (const std::string& model : {"", "relative.gguf", "--tools", "-m", "/a\n--tools", "../x"}) {
         EXPECT_EQ(field_of([&](Launch& launch) { launch.model = model; }), "model") << model;
     }
-    for (const std::string& alias :
-         {std::string(""), std::string("--tools"), std::string("-"), std::string("a,b"),
-          std::string("a\0b", 3), std::string("a\nb"), std::string(257, 'a')}) {
+    for (const std::string& alias : {std::string(""), std::string("--tools"), std::string("-"), std::string("a,b"),
+                                     std::string("a\0b", 3), std::string("a\nb"), std::string(257, 'a')}) {
         EXPECT_EQ(field_of([&](Launch& launch) { launch.alias = alias; }), "alias") << alias;
     }
-    for (const std::string& path : {std::string("e.sock"), std::string("/run/e"), std::string("--x.sock"),
-                                    std::string("/a,0.0.0.0.sock"), std::string("/a\n.sock"),
-                                    "/" + std::string(102, 'x') + ".sock", std::string("")}) {
-        EXPECT_EQ(field_of([&](Launch& launch) { launch.endpoint = UnixEndpoint{path}; }), "endpoint")
-            << path;
+    for (const std::string& path :
+         {std::string("e.sock"), std::string("/run/e"), std::string("--x.sock"), std::string("/a,0.0.0.0.sock"),
+          std::string("/a\n.sock"), "/" + std::string(102, 'x') + ".sock", std::string("")}) {
+        EXPECT_EQ(field_of([&](Launch& launch) { launch.endpoint = UnixEndpoint{path}; }), "endpoint") << path;
     }
     for (const char* address : {"0.0.0.0", "192.168.0.1", "::", "localhost", "--host", "127.0.0.1,0.0.0.0"}) {
-        EXPECT_EQ(field_of([&](Launch& launch) { launch.endpoint = TcpEndpoint{address, 80}; }), "endpoint")
-            << address;
+        EXPECT_EQ(field_of([&](Launch& launch) { launch.endpoint = TcpEndpoint{address, 80}; }), "endpoint") << address;
     }
-    EXPECT_EQ(field_of([](Launch& launch) {
-                  launch.endpoint = UnixEndpoint{"/" + std::string(101, 'x') + ".sock"};
-              }),
+    EXPECT_EQ(field_of([](Launch& launch) { launch.endpoint = UnixEndpoint{"/" + std::string(101, 'x') + ".sock"}; }),
               "");
 }
 
@@ -264,10 +258,7 @@ TEST(LlamaServerFailure, is_explained_from_the_log_and_the_exit_status) {
          {.code = 127, .signal = {}},
          ErrorCode::engine_unavailable,
          "library"},
-        {{"error: invalid argument: --x"},
-         one,
-         ErrorCode::engine_unavailable,
-         "does not know one of the options"},
+        {{"error: invalid argument: --x"}, one, ErrorCode::engine_unavailable, "does not know one of the options"},
         {{"error loading model: error loading model architecture: unknown model architecture: 'new'",
           "failed to load model"},
          one,
@@ -297,10 +288,7 @@ TEST(LlamaServerFailure, is_explained_from_the_log_and_the_exit_status) {
          "memory ran out"},
         {{}, {.code = {}, .signal = SIGILL}, ErrorCode::engine_unavailable, "another processor"},
         {{}, {.code = {}, .signal = SIGSEGV}, ErrorCode::engine_failed, "signal 11 (Segmentation fault)"},
-        {{"E srv load_model: failed to load model, 'x'"},
-         one,
-         ErrorCode::engine_failed,
-         "can't load this model"},
+        {{"E srv load_model: failed to load model, 'x'"}, one, ErrorCode::engine_failed, "can't load this model"},
         {{}, {.code = 3, .signal = {}}, ErrorCode::engine_failed, "exit code 3"},
         {{}, {}, ErrorCode::engine_failed, "ended"},
     };

@@ -48,15 +48,14 @@ constexpr std::array kChatTemplates{"chatglm3"sv,
                                     "zephyr"sv};
 
 constexpr std::array kOptions{
-    EngineOption{
-        .key = "context_size",
-        .type = OptionType::integer,
-        .standard = std::int64_t{4096},
-        .min = 128,
-        .max = 16 * 1024 * 1024,
-        .flag = "--ctx-size",
-        .meaning = {"tokens that one conversation may have; memory is taken for this many times parallel",
-                    "单个对话的最大 token 数；实际占用的内存为该值乘以 parallel"}},
+    EngineOption{.key = "context_size",
+                 .type = OptionType::integer,
+                 .standard = std::int64_t{4096},
+                 .min = 128,
+                 .max = 16 * 1024 * 1024,
+                 .flag = "--ctx-size",
+                 .meaning = {"tokens that one conversation may have; memory is taken for this many times parallel",
+                             "单个对话的最大 token 数；实际占用的内存为该值乘以 parallel"}},
     EngineOption{.key = "parallel",
                  .type = OptionType::integer,
                  .standard = std::int64_t{1},
@@ -86,36 +85,33 @@ constexpr std::array kOptions{
                  .max = 65'536,
                  .flag = "--batch-size",
                  .meaning = {"tokens of a prompt that are taken at once", "一次接收的提示词 token 数"}},
-    EngineOption{.key = "ubatch_size",
-                 .type = OptionType::integer,
-                 .standard = std::int64_t{512},
-                 .min = 1,
-                 .max = 65'536,
-                 .flag = "--ubatch-size",
-                 .meaning = {"tokens that are computed at once; at most batch_size",
-                             "一次计算的 token 数，不超过 batch_size"}},
+    EngineOption{
+        .key = "ubatch_size",
+        .type = OptionType::integer,
+        .standard = std::int64_t{512},
+        .min = 1,
+        .max = 65'536,
+        .flag = "--ubatch-size",
+        .meaning = {"tokens that are computed at once; at most batch_size", "一次计算的 token 数，不超过 batch_size"}},
     EngineOption{.key = "flash_attention",
                  .type = OptionType::choice,
                  .standard = "auto"sv,
                  .choices = kFlashAttention,
                  .flag = "--flash-attn",
                  .meaning = {"the faster form of attention", "使用更快的注意力算法"}},
-    EngineOption{
-        .key = "cache_type_k",
-        .type = OptionType::choice,
-        .standard = "f16"sv,
-        .choices = kCacheTypes,
-        .flag = "--cache-type-k",
-        .meaning = {"number format of the keys in the context's memory", "上下文缓存中键的数值格式"}},
-    EngineOption{
-        .key = "cache_type_v",
-        .type = OptionType::choice,
-        .standard = "f16"sv,
-        .choices = kCacheTypes,
-        .flag = "--cache-type-v",
-        .meaning =
-            {"number format of the values in the context's memory; the small ones need flash_attention",
-             "上下文缓存中值的数值格式；量化格式需要 flash_attention"}},
+    EngineOption{.key = "cache_type_k",
+                 .type = OptionType::choice,
+                 .standard = "f16"sv,
+                 .choices = kCacheTypes,
+                 .flag = "--cache-type-k",
+                 .meaning = {"number format of the keys in the context's memory", "上下文缓存中键的数值格式"}},
+    EngineOption{.key = "cache_type_v",
+                 .type = OptionType::choice,
+                 .standard = "f16"sv,
+                 .choices = kCacheTypes,
+                 .flag = "--cache-type-v",
+                 .meaning = {"number format of the values in the context's memory; the small ones need flash_attention",
+                             "上下文缓存中值的数值格式；量化格式需要 flash_attention"}},
     EngineOption{.key = "embeddings",
                  .type = OptionType::boolean,
                  .standard = false,
@@ -133,17 +129,14 @@ void check_together(const OptionValues& options, ObjectReader& in) {
     if (options.integer("ubatch_size") > options.integer("batch_size")) {
         in.add_problem("ubatch_size", {"must not be larger than batch_size", "不能大于 batch_size"});
     }
-    if (options.integer("context_size") * options.integer("parallel") >
-        std::numeric_limits<std::int32_t>::max()) {
+    if (options.integer("context_size") * options.integer("parallel") > std::numeric_limits<std::int32_t>::max()) {
         in.add_problem("context_size",
                        {"times parallel must be below 2147483648", "与 parallel 的乘积必须小于 2147483648"});
     }
     // llama.cpp refuses to start with it.
-    const bool is_float =
-        std::ranges::find(kFloatCacheTypes, options.text("cache_type_v")) != kFloatCacheTypes.end();
+    const bool is_float = std::ranges::find(kFloatCacheTypes, options.text("cache_type_v")) != kFloatCacheTypes.end();
     if (!is_float && options.text("flash_attention") == "off") {
-        in.add_problem("cache_type_v",
-                       {"needs flash_attention for this type", "该类型需要启用 flash_attention"});
+        in.add_problem("cache_type_v", {"needs flash_attention for this type", "该类型需要启用 flash_attention"});
     }
 }
 

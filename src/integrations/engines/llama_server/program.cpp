@@ -33,8 +33,7 @@ std::vector<std::filesystem::path> candidates(const SearchPlaces& places) {
         if (folder.starts_with('/')) result.push_back(std::filesystem::path(folder) / "llama-server");
     }
     if (!places.home.empty()) result.push_back(places.home / kInstalled);
-    if (!places.user_data.empty() && places.user_data != places.home)
-        result.push_back(places.user_data / kInstalled);
+    if (!places.user_data.empty() && places.user_data != places.home) result.push_back(places.user_data / kInstalled);
     for (const std::string_view home : kSystemHomes)
         result.push_back(std::filesystem::path(home) / kInstalled);
     return result;
@@ -54,12 +53,11 @@ Task<std::string> output_of(std::filesystem::path program, std::string argument)
     const UniqueFd output(::memfd_create("probe", MFD_CLOEXEC));
     if (!output) throw_errno("memfd_create", errno);
     const auto process = std::make_shared<Process>(Process::start(
-        executor,
-        {.program = program,
-         .arguments = {std::move(argument)},
-         .environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", "/"}, {"LANG", "C.UTF-8"}},
-         .working_directory = "/",
-         .output = fmt::format("/proc/self/fd/{}", output.get())}));
+        executor, {.program = program,
+                   .arguments = {std::move(argument)},
+                   .environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", "/"}, {"LANG", "C.UTF-8"}},
+                   .working_directory = "/",
+                   .output = fmt::format("/proc/self/fd/{}", output.get())}));
     asio::steady_timer limit(executor, kProbeLimit);
     limit.async_wait([process](boost::system::error_code cancelled) {
         if (!cancelled) process->signal_group(SIGKILL);
@@ -138,8 +136,7 @@ Task<Program> probe(std::filesystem::path path) {
     if (program.version.empty()) throw_unusable(path, "--version does not tell a version");
     program.flags = read_flags(co_await output_of(path, "--help"));
     for (const EngineOption& option : kDescriptor.options) {
-        if (!program.offers(option.flag))
-            throw_unusable(path, fmt::format("--help does not name {}", option.flag));
+        if (!program.offers(option.flag)) throw_unusable(path, fmt::format("--help does not name {}", option.flag));
     }
     co_return program;
 }

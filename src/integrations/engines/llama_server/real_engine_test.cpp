@@ -20,8 +20,7 @@ std::string variable(const char* name) {
 }
 
 SearchPlaces places() {
-    const std::filesystem::path user_data =
-        std::filesystem::path(variable("HOME")) / ".local/share/llm-manager";
+    const std::filesystem::path user_data = std::filesystem::path(variable("HOME")) / ".local/share/llm-manager";
     const std::filesystem::path home = variable("LLM_MANAGER_HOME");
     return {.configured = variable("LLM_MANAGER_LLAMA_SERVER"),
             .path_variable = variable("PATH"),
@@ -53,18 +52,17 @@ Task<std::string> ask(Upstream& engine, std::string question) {
 // Against the engine that users run: a missing one fails the test, because nothing else proves these facts.
 TEST(RealLlamaServer, starts_describes_itself_answers_and_stops) {
     const Location location = locate(places());
-    ASSERT_TRUE(location.program) << "no llama-server here: run scripts/install-llama-server ("
-                                  << location.reason.en << ')';
+    ASSERT_TRUE(location.program) << "no llama-server here: run scripts/install-llama-server (" << location.reason.en
+                                  << ')';
     test::EventLoop loop;
     test::TemporaryDirectory directory;
-    const Launch launch{
-        .program = loop.run(probe(*location.program)),
-        .model = LLMM_SOURCE_DIR "/share/demo/tiny-chat.q8_0.gguf",
-        .alias = "tiny",
-        .endpoint = UnixEndpoint{directory / "e.sock"},
-        .options = parse_options(json::value{{"context_size", 512}, {"parallel", 2}, {"threads", 1}}),
-        .directory = directory.path(),
-        .log = directory / "log"};
+    const Launch launch{.program = loop.run(probe(*location.program)),
+                        .model = LLMM_SOURCE_DIR "/share/demo/tiny-chat.q8_0.gguf",
+                        .alias = "tiny",
+                        .endpoint = UnixEndpoint{directory / "e.sock"},
+                        .options = parse_options(json::value{{"context_size", 512}, {"parallel", 2}, {"threads", 1}}),
+                        .directory = directory.path(),
+                        .log = directory / "log"};
     Process process = Process::start(loop.executor(), process_spec(launch));
     Upstream engine(launch.endpoint);
     ASSERT_EQ(loop.run(wait_until_loaded(engine, process)), Health::ready)
@@ -88,8 +86,8 @@ TEST(RealLlamaServer, starts_describes_itself_answers_and_stops) {
 
 TEST(RealLlamaServer, is_explained_when_the_model_is_not_one) {
     const Location location = locate(places());
-    ASSERT_TRUE(location.program) << "no llama-server here: run scripts/install-llama-server ("
-                                  << location.reason.en << ')';
+    ASSERT_TRUE(location.program) << "no llama-server here: run scripts/install-llama-server (" << location.reason.en
+                                  << ')';
     test::EventLoop loop;
     test::TemporaryDirectory directory;
     const Launch launch{.program = loop.run(probe(*location.program)),
