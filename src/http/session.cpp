@@ -92,6 +92,10 @@ void check_framing(const Parser& parser) {
     if (lengths + encodings > 1) {
         fail(ErrorCode::malformed_request, "the body's length is given more than once", "请求体长度被多次声明");
     }
+    const auto length = message[beast::http::field::content_length];
+    if (lengths == 1 && (length.empty() || length.find_first_not_of("0123456789") != std::string_view::npos)) {
+        fail(ErrorCode::malformed_request, "the body's length is not a number", "请求体长度不是数字");
+    }
     if (encodings == 1 && !beast::iequals(message[beast::http::field::transfer_encoding], "chunked")) {
         fail(ErrorCode::malformed_request, "only the transfer encoding \"chunked\" is understood",
              "仅支持 chunked 传输编码");
@@ -221,23 +225,24 @@ class Session final : public Connection {
         std::exception_ptr failure;
         Response response;
         Router::Match match;
-        bool body_read = false;
+        bool framed = false;  // it is certain where the next request begins
+        allow_.clear();
         try {
             read_fields(parser, request);
             check_framing(parser);
+            framed = true;
             match = admit(parser, request);
             co_await read_body(parser, match.route ? match.route->body_limit : kSmallBody);
             request.body = std::move(parser.get().body());
-            body_read = true;
         } catch (const boost::system::system_error&) {
             throw;
         } catch (...) {
             failure = std::current_exception();
         }
-        const bool keep = body_read && parser.get().keep_alive();
+        const bool keep = framed && parser.is_done() && parser.get().keep_alive();
         if (failure) {
             response = error_response(request, failure);
-            if (!match.allowed.empty()) add_allow(response, match);
+            if (!allow_.empty()) response.headers.push_back({"Allow", allow_});
             co_return co_await answer(request, std::move(response), keep);
         }
         if (match.route && match.route->socket_handler) co_return co_await upgrade(parser, request, *match.route);
@@ -285,12 +290,12 @@ class Session final : public Connection {
         return match;
     }
 
-    void add_allow(Response& response, const Router::Match&) { response.headers.push_back({"Allow", allow_}); }
 
     Task<> read_body(Parser& parser, std::size_t limit) {
         const auto announced = parser.content_length();
         if (announced && *announced > limit) too_large(limit);
         if (parser.is_done()) co_return;
+        parser.body_limit(limit);
         if (beast::iequals(parser.get()[beast::http::field::expect], "100-continue") && buffer_.empty()) {
             set_deadline(context_.config.write_timeout);
             co_await asio::async_write(stream_, asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")),
@@ -303,6 +308,7 @@ class Session final : public Connection {
                 error_code error;
                 const std::size_t used = parser.put(asio::buffer(buffer_), error);
                 buffer_.erase(0, used);
+                if (error == beast::http::error::body_limit) too_large(limit);
                 if (error && error != beast::http::error::need_more) {
                     fail(ErrorCode::malformed_request, "the body is malformed: {}", "请求体格式错误：{}",
                          error.message());
@@ -396,7 +402,7 @@ class Session final : public Connection {
     SessionContext context_;
     std::string remote_;
     std::string buffer_;  // received and not yet used
-    std::string allow_;
+    std::string allow_;  // methods of the path, when the request had another
     Clock::time_point started_{};
     bool idle_ = false;
     bool finishing_ = false;

@@ -82,7 +82,7 @@ def test_the_json_library_is_found_by_name_too(tmp_path, check, code, complains)
     file.write_text(code + "\n")
     status, lines = check({"base/pch.hpp": ["<boost/json.hpp>"]})
     assert status == complains
-    assert (lines[0].split(":")[:2] == ["base/log.cpp", "1"]) == complains
+    assert (lines[0].split(":")[:2] == ["storage/log.cpp", "1"]) == complains
 
 
 def test_a_name_beside_the_including_file_counts_as_that_file(check):

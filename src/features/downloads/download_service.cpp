@@ -70,6 +70,11 @@ Task<Started> DownloadService::start(DownloadRequest request) {
                      .tags = remote.repository.summary.tags,
                      .priority = request.priority,
                      .speed_limit = request.speed_limit};
+    // A gated repository lists its files to everybody and gives them to few: better refused now than in the background.
+    if (remote.repository.summary.gated) {
+        const auto& pinned = wish.plan.pinned;
+        co_await deps_.hubs.hub(pinned.source).locate(pinned.repo, pinned.revision, wish.plan.files.front().path);
+    }
     // Also asked when the model is here already: cheap, and the answer then doesn't matter.
     std::exception_ptr no_space;
     try {
