@@ -290,7 +290,6 @@ class Session final : public Connection {
         return match;
     }
 
-
     Task<> read_body(Parser& parser, std::size_t limit) {
         const auto announced = parser.content_length();
         if (announced && *announced > limit) too_large(limit);
@@ -402,7 +401,7 @@ class Session final : public Connection {
     SessionContext context_;
     std::string remote_;
     std::string buffer_;  // received and not yet used
-    std::string allow_;  // methods of the path, when the request had another
+    std::string allow_;   // methods of the path, when the request had another
     Clock::time_point started_{};
     bool idle_ = false;
     bool finishing_ = false;

@@ -200,7 +200,7 @@ def test_accepts_documented_answers():
     age = {"cached": True, "cache_age_seconds": 3}
     hub = {"items": [example_of("HubModel")], "next_cursor": "abc"}
     check("GET", "/api/v1/hub/models", 200, envelope(hub, details=age), ETag='"1"')
-    check("GET", "/api/v1/hub/models/info", 200, envelope(example_of("HubModelInfo"), details=age), ETag='"1"')
+    check("GET", "/api/v1/hub/models/info", 200, envelope(example_of("HubModelInfo")), ETag='"1"')
     check("GET", f"/api/v1/models/{ID}", 404, failure("MODEL_NOT_FOUND"))
     check("GET", "/healthz", 200, {"status": "ok"})
     CONTRACT.check_response("GET", f"/api/v1/models/{ID}", 304, {"X-Request-Id": "r", "ETag": '"1"'}, b"")
@@ -231,7 +231,7 @@ ANSWERS_TO_REFUSE = [
     ("no data", "GET", MODEL, 200, {k: v for k, v in envelope(1).items() if k != "data"}, "data"),
     ("other code", "GET", MODEL, 200, envelope(example_of("Model"), 202), "code 202"),
     ("page without cursor", "GET", "/api/v1/models", 200, envelope({"items": []}), "next_cursor"),
-    ("hub without cache age", "GET", "/api/v1/hub/categories", 200, envelope({"items": [], "next_cursor": None}), "details"),
+    ("hub without cache age", "GET", "/api/v1/hub/models", 200, envelope({"items": [], "next_cursor": None}), "details"),
     ("neither of two", "POST", "/api/v1/downloads", 200, envelope({"id": ID}), "required"),
     ("undocumented status", "GET", MODEL, 418, {}, "418 is not documented"),
     ("undocumented success", "GET", MODEL, 201, envelope(example_of("Model"), 201), "201 is not documented"),
