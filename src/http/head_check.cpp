@@ -17,6 +17,30 @@ bool is_token_character(unsigned char c) {
            std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
 }
 
+bool is_utf8(std::string_view text) {
+    std::size_t i = 0;
+    const auto byte = [&text](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
+    while (i < text.size()) {
+        const unsigned lead = byte(i), second = byte(i + 1);
+        const std::size_t length = lead < 0x80                   ? 1
+                                   : lead >= 0xc2 && lead < 0xe0 ? 2
+                                   : lead >= 0xe0 && lead < 0xf0 ? 3
+                                   : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                                 : 0;
+        if (length == 0) return false;
+        for (std::size_t k = 1; k < length; ++k) {
+            if ((byte(i + k) & 0xc0) != 0x80) return false;
+        }
+        // overlong forms, surrogates, beyond U+10FFFF
+        if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+            (lead == 0xf4 && second > 0x8f)) {
+            return false;
+        }
+        i += length;
+    }
+    return true;
+}
+
 void check_header_line(std::string_view line) {
     if (line.front() == ' ' || line.front() == '\t') refuse("a folded header line", "折叠的请求头");
     const std::size_t colon = line.find(':');
@@ -83,7 +107,8 @@ Target parse_target(std::string_view target) {
     Target result;
     const std::size_t question = target.find('?');
     const auto path = percent_decode(target.substr(0, question));
-    if (!path || path->find('#') != std::string::npos) refuse("a bad escape in the path", "路径转义无效");
+    if (!path || !is_utf8(*path) || path->find('#') != std::string::npos)
+        refuse("a bad escape in the path", "路径转义无效");
     result.path = *path;
     if (result.path.find("//") != std::string::npos) refuse("an empty path segment", "路径包含空段");
     for (const std::string_view dots : {"/./", "/../"}) {
@@ -102,7 +127,8 @@ Target parse_target(std::string_view target) {
         const auto key = percent_decode(std::string_view(pair).substr(0, equals));
         const auto value =
             equals < pair.size() ? percent_decode(std::string_view(pair).substr(equals + 1)) : std::string();
-        if (!key || !value) refuse("a bad escape in the query", "查询字符串转义无效");
+        if (!key || !value || !is_utf8(*key) || !is_utf8(*value))
+            refuse("a bad escape in the query", "查询字符串转义无效");
         result.query.emplace_back(*key, *value);
     }
     return result;

@@ -97,6 +97,10 @@ json::value Request::json() const {
                     Text{"send the body as application/json", "请以 application/json 发送请求体"},
                     {{"accepted", std::string("application/json")}});
     }
+    const auto encoding = header("Content-Encoding");
+    if (encoding && *encoding != "identity") {
+        throw Error(ErrorCode::unsupported_media_type, Text{"send the body without compression", "请勿压缩请求体"});
+    }
     return parse_json(body);
 }
 

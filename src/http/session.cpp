@@ -515,7 +515,9 @@ class Session<Stream>::Socket final : public WebSocket {
 
 template <class Stream>
 Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, const Route& route) {
-    if (!beast::websocket::is_upgrade(parser.get()) || !buffer_.empty()) {
+    // RFC 6455 4.1: the key is 16 bytes in base64.
+    const bool has_key = parser.get()[beast::http::field::sec_websocket_key].size() == 24;
+    if (!beast::websocket::is_upgrade(parser.get()) || !has_key || !buffer_.empty()) {
         Response response = error_response(
             request, Error(ErrorCode::upgrade_required, Text{"this path is a WebSocket: connect with an upgrade",
                                                              "该路径为 WebSocket，请使用升级请求连接"}));

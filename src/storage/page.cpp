@@ -68,8 +68,9 @@ Cursor Cursor::parse(std::string_view text, std::string_view sort) {
     // One text for each place: what decodes but was not written like this came from somebody else.
     if (!cursor || cursor->sort != sort || cursor->encode() != text) {
         throw Error(ErrorCode::validation_failed, {"the cursor is not one of this list", "游标不属于此列表"},
-                    {{"cursor", Text{"use next_cursor of the page before, with the same sort",
-                                     "请使用上一页的 next_cursor，并保持相同的排序"}}});
+                    {{"cursor", FieldProblem{Text{"is not one of this list", "不属于此列表"},
+                                             Text{"next_cursor of the page before, with the same sort",
+                                                  "上一页的 next_cursor，并保持相同的排序"}}}});
     }
     return std::move(*cursor);
 }

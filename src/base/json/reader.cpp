@@ -144,8 +144,7 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
     const json::value* value = find(name);
     if (!value) return std::nullopt;
     const json::array* items = value->if_array();
-    if (!items ||
-        !std::all_of(items->begin(), items->end(), [](const json::value& item) { return item.is_string(); })) {
+    if (!items) {
         add_problem(name, kWrongType, Text{"a list of strings", "字符串列表"});
         return std::nullopt;
     }
@@ -156,6 +155,10 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
     }
     std::vector<std::string> result;
     for (const json::value& item : *items) {
+        if (!item.is_string()) {
+            add_problem(fmt::format("{}.{}", name, result.size()), kWrongType, describe(bounds.item));
+            return std::nullopt;
+        }
         if (!fits(item.get_string(), bounds.item)) {
             add_problem(fmt::format("{}.{}", name, result.size()), kWrongLength, describe(bounds.item));
             return std::nullopt;

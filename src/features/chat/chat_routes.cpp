@@ -59,7 +59,7 @@ http::Response page_response(const http::Request& request, const storage::Page<T
     json::array items;
     for (const T& item : page.items)
         items.push_back(to_json(item));
-    return http::ok(request, http::list_json(std::move(items), page.next_cursor.value_or("")));
+    return http::ok(request, http::list_json(std::move(items), page.next_cursor));
 }
 
 // Owns the reply: when the client leaves, the session drops the response and the reply with it.

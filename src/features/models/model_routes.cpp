@@ -83,7 +83,7 @@ Task<Response> ModelRoutes::files(const Request& request) {
     in.cursor();
     in.finish();
     const auto files = co_await models_.files(id_of(request));
-    co_return http::ok(request, http::list_json(to_array(files), std::nullopt));
+    co_return http::ok_tagged(request, http::list_json(to_array(files), std::nullopt));
 }
 
 Task<Response> ModelRoutes::verify(const Request& request) {
