@@ -248,8 +248,9 @@ def create_app():
     app = Flask(__name__)
     app.config["API_KEY"] = os.environ["BENCH_API_KEY"].encode()
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///" + os.environ["BENCH_DATABASE"]
-    # SQLAlchemy 1.4 opens a file anew for each request unless it is told to pool.
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": QueuePool}
+    # SQLAlchemy 1.4 opens a file anew for each request unless it is told to pool; a pool hands a connection from
+    # one thread to another, never to two at once.
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"poolclass": QueuePool, "connect_args": {"check_same_thread": False}}
     app.json.sort_keys = False
     app.json.ensure_ascii = False
     db.init_app(app)
