@@ -64,9 +64,9 @@ Task<std::int64_t> ModelService::remove(ModelId id) {
     co_return bytes;
 }
 
-Task<std::vector<ModelFile>> ModelService::files(ModelId id) {
+Task<storage::Page<ModelFile>> ModelService::files(ModelId id, int limit, std::string cursor) {
     co_await get(id);
-    co_return co_await deps_.store.files(id);
+    co_return co_await deps_.store.file_page(id, limit, std::move(cursor));
 }
 
 Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
@@ -89,7 +89,8 @@ Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
 }
 
 Task<> ModelService::verify(ModelId id, std::function<void(double)> report) {
-    const std::vector<ModelFile> files = co_await this->files(id);
+    co_await get(id);
+    const std::vector<ModelFile> files = co_await deps_.store.files(id);
     std::int64_t total = 1, done = 0;
     for (const ModelFile& file : files)
         total += file.size;
