@@ -84,7 +84,7 @@ Task<Response> ModelRoutes::files(const Request& request) {
     const int limit = in.limit();
     std::string cursor = in.cursor();
     in.finish();
-    const auto page = co_await models_.files(id_of(request), limit, std::move(cursor));
+    const auto page = co_await models_.file_page(id_of(request), limit, std::move(cursor));
     co_return http::ok_tagged(request, http::list_json(to_array(page.items), page.next_cursor));
 }
 

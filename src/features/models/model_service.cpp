@@ -52,7 +52,12 @@ Task<std::int64_t> ModelService::remove(ModelId id) {
     co_return bytes;
 }
 
-Task<storage::Page<ModelFile>> ModelService::files(ModelId id, int limit, std::string cursor) {
+Task<std::vector<ModelFile>> ModelService::files(ModelId id) {
+    co_await get(id);
+    co_return co_await deps_.store.files(id);
+}
+
+Task<storage::Page<ModelFile>> ModelService::file_page(ModelId id, int limit, std::string cursor) {
     co_await get(id);
     co_return co_await deps_.store.file_page(id, limit, std::move(cursor));
 }
@@ -77,8 +82,7 @@ Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
 }
 
 Task<> ModelService::verify(ModelId id, std::function<void(double)> report) {
-    co_await get(id);
-    const std::vector<ModelFile> files = co_await deps_.store.files(id);
+    const std::vector<ModelFile> files = co_await this->files(id);
     std::int64_t total = 1, done = 0;
     for (const ModelFile& file : files)
         total += file.size;
