@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-memory test-debian13 bench lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -23,6 +23,11 @@ demo: ## From nothing to an answer: setup, build, engine, start, pull, deploy, a
 test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitizer)
 	@scripts/setup --for test
 	@scripts/test $(if $(SANITIZE),--sanitize $(SANITIZE))
+
+test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
+	@scripts/setup --for test
+	@scripts/build dev unit-tests
+	@LLMM_MEMORY_SHAPES=all LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" build/dev/unit-tests --gtest_filter='*MeasuredMemory*'
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian13
