@@ -83,6 +83,11 @@ struct Config {
         std::string host;
     } docker;
 
+    struct Hardware {
+        std::string nvml_library = "libnvidia-ml.so.1";
+        std::string sysfs = "/sys";
+    } hardware;
+
     // Where each value came from: "default", "file", "environment NAME", "--set".
     std::map<std::string, std::string> sources;
 };

@@ -160,6 +160,10 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(engines.stop_grace_seconds)),
         integer("engines.max_log_bytes", 4096, std::int64_t{1} << 40, "Size at which an engine's log is rotated",
                 LLMM_MEMBER(engines.max_log_bytes)),
+        text("hardware.nvml_library", {}, "NVIDIA's management library, for readings of its GPUs",
+             LLMM_MEMBER(hardware.nvml_library)),
+        text("hardware.sysfs", {}, "Where the kernel shows devices, for readings of AMD's GPUs",
+             LLMM_MEMBER(hardware.sysfs)),
         text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
     };
 }
