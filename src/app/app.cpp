@@ -1,6 +1,7 @@
 #include "app/app.hpp"
 
 #include "app/docs_routes.hpp"
+#include "app/engines.hpp"
 #include "app/metrics_routes.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
@@ -117,13 +118,8 @@ std::optional<std::uint64_t> memory_of_this_machine() {
 }
 
 deployments::DeploymentService::Settings deployment_settings(const Config& config) {
-    const auto environment = process_environment();
     deployments::DeploymentService::Settings settings;
     settings.home = std::filesystem::absolute(config.home);
-    settings.llama_server = config.engines.llama_server;
-    settings.path_variable = environment("PATH").value_or("");
-    if (const auto user = environment("HOME"))
-        settings.user_data = std::filesystem::path(*user) / ".local/share/llm-manager";
     settings.start_timeout = std::chrono::seconds(config.engines.start_timeout_seconds);
     settings.stop_grace = std::chrono::seconds(config.engines.stop_grace_seconds);
     settings.max_log_bytes = static_cast<std::uint64_t>(config.engines.max_log_bytes);
@@ -193,10 +189,11 @@ struct App::Parts {
                      .files_at_once = static_cast<int>(config.downloads.connections),
                      .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes)}),
           deployment_store(database),
-          deployments({executor, deployment_store, models, events, files}, deployment_settings(config)),
-          engines(deployments),
+          engines(make_engines(config, executor, files)),
+          deployments({executor, deployment_store, models, events, files, engines}, deployment_settings(config)),
+          chat_engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, engines}),
+          chat({executor, chat_store, chat_engines}),
           system({executor, files, gpus, [this] { return ask_database(); }, [this] { return queue.is_working(); },
                   [this] { return engine_uses(); }},
                  config.home, static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
@@ -336,8 +333,9 @@ struct App::Parts {
     downloads::DownloadStore download_store;
     downloads::DownloadService downloads;
     deployments::DeploymentStore deployment_store;
+    engines::EngineSet engines;  // what runs models
     deployments::DeploymentService deployments;
-    chat::DeploymentEngines engines;  // deployments as chat sees them
+    chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
     system::SystemService system;

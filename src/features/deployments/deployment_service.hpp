@@ -32,17 +32,15 @@ struct DeploymentRequest {
 struct DeploymentChanges {
     std::optional<std::string> name, config;
     std::optional<std::int64_t> idle_unload_seconds;
+    std::optional<int> replicas = {};
 };
 
 // Makes running engines match what the database says is wanted: one loop per deployment (a reconciler) owns its
-// engine process, its back-off and every change of its status. Used from the event loop only.
+// instances and every change of its status. Used from the event loop only.
 class DeploymentService {
   public:
     struct Settings {
         std::filesystem::path home;
-        std::string llama_server;         // program named by the operator; empty: searched
-        std::string path_variable;        // PATH, for that search
-        std::filesystem::path user_data;  // where home is unless configured; empty: none
         std::chrono::milliseconds start_timeout{600'000};
         std::chrono::milliseconds stop_grace{10'000};
         std::uint64_t max_log_bytes = 10 << 20;
@@ -54,6 +52,7 @@ class DeploymentService {
         models::ModelService& models;
         EventBus& events;
         BlockingPool& files;
+        const engines::EngineSet& engines;
     };
     DeploymentService(Deps deps, Settings settings);
     ~DeploymentService();
@@ -75,12 +74,17 @@ class DeploymentService {
     Task<std::pair<Deployment, bool>> start(std::string id_or_name);
     Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
     Task<Deployment> restart(std::string id_or_name);
+    Task<std::vector<DeploymentEvent>> events(std::string id_or_name);  // oldest first
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 
     // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when
-    // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing.
-    Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline);
+    // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing. `affinity`: requests with the
+    // same number go to the same instance while it is not busier than the others; see affinity_of.
+    Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,
+                                   std::uint64_t affinity = 0);
+    // Of what a prompt begins with, so that the instance that has it in its cache is asked again.
+    static std::uint64_t affinity_of(std::string_view prompt);
 
   private:
     struct Impl;

@@ -20,7 +20,7 @@ constexpr std::string_view kColumns =
 constexpr std::size_t kColumnCount = 18;
 
 constexpr std::string_view kInstanceColumns =
-    "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at";
+    "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at, container_id, spec";
 
 constexpr std::array kSortFields{storage::SortField{"created_at", "created_at"},
                                  storage::SortField{"updated_at", "updated_at"},
@@ -64,7 +64,9 @@ std::pair<std::string, Instance> instance_from(const Row& row) {
     Instance instance{.id = InstanceId::trusted(row.text(1)),
                       .state = instance_state(row.text(2)),
                       .process = std::nullopt,
+                      .container = row.optional_text(9).value_or(""),
                       .endpoint = row.text(6),
+                      .spec = row.text(10),
                       .memory_bytes = row.optional_int64(7),
                       .started_at = row.time(8)};
     if (!row.is_null(3)) {
@@ -108,6 +110,10 @@ std::optional<std::int64_t> ticks_of(const Instance& instance) {
 
 std::optional<std::string> boot_of(const Instance& instance) {
     return instance.process ? std::optional(instance.process->boot_id) : std::nullopt;
+}
+
+std::optional<std::string> container_of(const Instance& instance) {
+    return instance.container.empty() ? std::nullopt : std::optional(instance.container);
 }
 
 [[noreturn]] void throw_name_taken(const std::string& name) {
@@ -183,8 +189,9 @@ Task<bool> DeploymentStore::update(DeploymentId id, Wishes wishes) {
         co_return co_await database_.write([&](Session& session) {
             return session.execute(
                        "UPDATE deployments SET name = COALESCE(?, name), config = COALESCE(?, config), "
-                       "idle_unload_seconds = COALESCE(?, idle_unload_seconds), updated_at = ? WHERE id = ?",
-                       wishes.name, wishes.config, wishes.idle_unload_seconds, now(), id) > 0;
+                       "idle_unload_seconds = COALESCE(?, idle_unload_seconds), replicas = COALESCE(?, replicas), "
+                       "updated_at = ? WHERE id = ?",
+                       wishes.name, wishes.config, wishes.idle_unload_seconds, wishes.replicas, now(), id) > 0;
         });
     } catch (const Error& error) {
         if (storage::is_unique_violation(error)) throw_name_taken(wishes.name.value_or(""));
@@ -222,26 +229,61 @@ Task<> DeploymentStore::insert_instance(DeploymentId deployment, Instance instan
     co_await database_.write([&](Session& session) {
         session.execute(
             "INSERT INTO deployment_instances (id, deployment_id, state, pid, start_ticks, boot_id, endpoint, "
-            "memory_bytes, "
-            "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "memory_bytes, started_at, container_id, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             instance.id, deployment, name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance),
-            instance.endpoint, instance.memory_bytes, instance.started_at);
+            instance.endpoint, instance.memory_bytes, instance.started_at, container_of(instance), instance.spec);
     });
 }
 
 Task<> DeploymentStore::update_instance(Instance instance) {
     co_await database_.write([&](Session& session) {
         session.execute(
-            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ? WHERE "
-            "id = ?",
+            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ?, "
+            "endpoint = ?, container_id = ? WHERE id = ?",
             name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance), instance.memory_bytes,
-            instance.id);
+            instance.endpoint, container_of(instance), instance.id);
     });
 }
 
 Task<> DeploymentStore::remove_instance(InstanceId id) {
     co_await database_.write(
         [&](Session& session) { session.execute("DELETE FROM deployment_instances WHERE id = ?", id); });
+}
+
+Task<> DeploymentStore::add_events(DeploymentId id, std::vector<DeploymentEvent> events) {
+    co_await database_.write([&](Session& session) {
+        const auto exists = session.query_one(
+            "SELECT 1 FROM deployments WHERE id = ?", [](const Row& row) { return row.int64(0); }, id);
+        if (!exists) return;
+        std::int64_t seq = session
+                               .query_one(
+                                   "SELECT COALESCE(MAX(seq), 0) FROM deployment_events WHERE deployment_id = ?",
+                                   [](const Row& row) { return row.int64(0); }, id)
+                               .value_or(0);
+        for (const DeploymentEvent& event : events) {
+            session.execute(
+                "INSERT INTO deployment_events (deployment_id, seq, instance_id, kind, reason, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                id, ++seq, event.instance_id, event.kind, event.reason, event.time);
+        }
+        session.execute("DELETE FROM deployment_events WHERE deployment_id = ? AND seq <= ?", id, seq - kKeptEvents);
+    });
+}
+
+Task<std::vector<DeploymentEvent>> DeploymentStore::events(DeploymentId id) {
+    co_return co_await database_.read([&](Session& session) {
+        return session.query(
+            "SELECT seq, instance_id, kind, reason, created_at FROM deployment_events WHERE deployment_id = ? "
+            "ORDER BY seq",
+            [](const Row& row) {
+                return DeploymentEvent{.seq = row.int64(0),
+                                       .instance_id = row.optional_text(1),
+                                       .kind = row.text(2),
+                                       .reason = row.text(3),
+                                       .time = row.time(4)};
+            },
+            id);
+    });
 }
 
 }  // namespace llmm::deployments

@@ -126,6 +126,8 @@ std::vector<std::string> command_line(const Launch& launch) {
     for (const EngineOption& option : kDescriptor.options)
         add_option(arguments, option, launch.options);
 
+    // In a file: every user of the machine sees command lines.
+    if (!launch.key_file.empty()) arguments.add("--api-key-file", launch.key_file.native());
     arguments.add("--offline");
     arguments.add(launch.program.offers("--no-ui") ? "--no-ui" : "--no-webui");
     arguments.add("--metrics");

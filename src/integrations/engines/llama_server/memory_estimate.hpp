@@ -1,5 +1,5 @@
 #pragma once
-#include "integrations/engines/engine.hpp"
+#include "integrations/engines/engine_options.hpp"
 #include "integrations/engines/memory.hpp"
 #include "integrations/formats/gguf.hpp"
 
