@@ -207,7 +207,7 @@ struct App::Parts {
           chat_routes(chat),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
-          metrics_reader(deployment_store),
+          metrics_reader(deployments),
           deployment_metrics_routes(deployments, metrics_reader),
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
           request_metrics(metrics),

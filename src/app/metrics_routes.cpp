@@ -12,7 +12,7 @@ using http::Request, http::Response;
 namespace {
 
 // Deployments are made by operators, yet nobody's monitoring shall drown in them.
-constexpr std::size_t kMostEngines = 200;
+constexpr int kMostEngines = 200;
 
 using Readings = std::vector<MetricReading>;
 

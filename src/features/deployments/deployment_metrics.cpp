@@ -2,9 +2,8 @@
 
 #include "base/async/race.hpp"
 #include "base/async/signal.hpp"
-#include "base/error/error.hpp"
 #include "base/net/upstream.hpp"
-#include "features/deployments/deployment_store.hpp"
+#include "features/deployments/deployment_service.hpp"
 
 namespace llmm::deployments {
 namespace {
@@ -16,12 +15,9 @@ std::string_view family_of(std::string_view engine) {
     return engine == "llama-server" ? "llama.cpp" : engine;
 }
 
-Task<std::string> fetch(std::string address) {
-    const auto endpoint = parse_endpoint(address);
-    if (!endpoint) co_return std::string();
-    Upstream engine(*endpoint);
+Task<std::string> fetch(std::shared_ptr<Upstream> engine) {
     try {
-        UpstreamResponse response = co_await engine.send({.method = "GET",
+        UpstreamResponse response = co_await engine->send({.method = "GET",
                                                           .target = "/metrics",
                                                           .connect_timeout = kLimit,
                                                           .head_timeout = kLimit,
@@ -42,21 +38,22 @@ Task<DeploymentMetrics> MetricsReader::of(Deployment deployment) {
     std::vector<engines::EngineMetrics> instances;
     for (const Instance& instance : deployment.instances) {
         if (instance.memory_bytes) result.memory_bytes = result.memory_bytes.value_or(0) + *instance.memory_bytes;
-        if (!names || instance.state != InstanceState::ready) continue;
+    }
+    if (!names) co_return result;
+    for (const auto& engine : service_.upstreams(deployment.id)) {
         std::string text;
-        co_await race(assign(fetch(instance.endpoint), text), sleep_for(kLimit));
+        co_await race(assign(fetch(engine), text), sleep_for(kLimit));
         instances.push_back(engines::read_metrics(*names, engines::parse_exposition(text)));
     }
     result.metrics = engines::combined(instances);
     co_return result;
 }
 
-Task<std::vector<DeploymentMetrics>> MetricsReader::all(std::size_t limit) {
+Task<std::vector<DeploymentMetrics>> MetricsReader::all(int limit) {
     std::vector<DeploymentMetrics> found;
-    for (const Deployment& deployment : co_await store_.all()) {
-        if (found.size() == limit) break;
-        if (deployment.status == Status::running) found.push_back(co_await of(deployment));
-    }
+    const auto page = co_await service_.list({.status = Status::running, .model_id = {}, .limit = limit});
+    for (const Deployment& deployment : page.items)
+        found.push_back(co_await of(deployment));
     co_return found;
 }
 

@@ -10,7 +10,7 @@
 
 namespace llmm::deployments {
 
-class DeploymentStore;
+class DeploymentService;
 
 // What a deployment's engines tell about their work, all instances together.
 struct DeploymentMetrics {
@@ -23,14 +23,14 @@ struct DeploymentMetrics {
 // Asks engines for their metrics. Used from the event loop.
 class MetricsReader {
   public:
-    explicit MetricsReader(DeploymentStore& store) : store_(store) {}
+    explicit MetricsReader(DeploymentService& service) : service_(service) {}
 
     Task<DeploymentMetrics> of(Deployment deployment);
     // Of those that run, at most so many. An engine that does not answer within two seconds tells nothing.
-    Task<std::vector<DeploymentMetrics>> all(std::size_t limit);
+    Task<std::vector<DeploymentMetrics>> all(int limit);
 
   private:
-    DeploymentStore& store_;
+    DeploymentService& service_;
 };
 
 }  // namespace llmm::deployments

@@ -257,6 +257,13 @@ bool Reconciler::all_parked() const {
            std::ranges::all_of(runners_, [](const auto& runner) { return runner->state() == State::parked; });
 }
 
+std::vector<std::shared_ptr<Upstream>> Reconciler::upstreams() const {
+    std::vector<std::shared_ptr<Upstream>> all;
+    for (const auto& runner : runners_)
+        if (auto upstream = runner->upstream()) all.push_back(std::move(upstream));
+    return all;
+}
+
 // Least busy, but requests that begin alike stay together: their instance has the beginning in its cache.
 Runner* Reconciler::pick(std::uint64_t affinity) const {
     Runner* best = nullptr;

@@ -48,6 +48,9 @@ class Reconciler final : public RunnerOwner {
     // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
 
+    // Of the instances that answer.
+    std::vector<std::shared_ptr<Upstream>> upstreams() const;
+
     void runner_changed() override;
     void runner_failed(std::string what, bool gave_up) override;
     void happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) override;

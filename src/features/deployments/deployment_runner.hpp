@@ -120,6 +120,8 @@ class Runner {
     std::size_t leases() const { return activity_->leases; }
     std::chrono::steady_clock::time_point last_use() const { return activity_->last_use; }
     EngineLease lease();
+    // To ask it about itself, without a lease; null while it does not answer.
+    std::shared_ptr<Upstream> upstream() const { return state_ == State::ready ? instance_->upstream() : nullptr; }
 
   private:
     using Clock = std::chrono::steady_clock;

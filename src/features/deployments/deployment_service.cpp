@@ -303,6 +303,11 @@ Task<std::vector<EngineInfo>> DeploymentService::engines() {
     co_return found;
 }
 
+std::vector<std::shared_ptr<Upstream>> DeploymentService::upstreams(const DeploymentId& id) const {
+    const auto found = impl_->reconcilers.find(id);
+    return found == impl_->reconcilers.end() ? std::vector<std::shared_ptr<Upstream>>() : found->second->upstreams();
+}
+
 Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,
                                                   std::uint64_t affinity) {
     const auto loop = impl_->loop_of(id);  // kept: the deployment may be deleted meanwhile

@@ -78,6 +78,9 @@ class DeploymentService {
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 
+    // To ask the instances that answer about themselves; requests of clients take a lease instead.
+    std::vector<std::shared_ptr<Upstream>> upstreams(const DeploymentId& id) const;
+
     // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when
     // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing. `affinity`: requests with the
     // same number go to the same instance while it is not busier than the others; see affinity_of.
