@@ -10,6 +10,7 @@
 #include "features/chat/chat_service.hpp"
 #include "features/chat/deployment_engines.hpp"
 #include "features/deployments/deployment_metrics_routes.hpp"
+#include "features/deployments/deployment_plan_routes.hpp"
 #include "features/deployments/deployment_routes.hpp"
 #include "features/downloads/download_routes.hpp"
 #include "features/models/hub_routes.hpp"
@@ -190,7 +191,11 @@ struct App::Parts {
                      .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes)}),
           deployment_store(database),
           engines(make_engines(config, executor, files)),
-          deployments({executor, deployment_store, models, events, files, engines}, deployment_settings(config)),
+          memory_store(database),
+          memory_planner({deployment_store, memory_store, models, files, gpus},
+                         static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),
+          deployments({executor, deployment_store, models, events, files, engines, memory_planner},
+                      deployment_settings(config)),
           chat_engines(deployments),
           chat_store(database),
           chat({executor, chat_store, chat_engines}),
@@ -208,6 +213,7 @@ struct App::Parts {
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           metrics_reader(deployments),
+          deployment_plan_routes(deployments),
           deployment_metrics_routes(deployments, metrics_reader),
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
           request_metrics(metrics),
@@ -306,6 +312,7 @@ struct App::Parts {
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
         system_routes.add_to(router);
+        deployment_plan_routes.add_to(router);
         deployment_metrics_routes.add_to(router);
         metrics_routes.add_to(router);
         return router;
@@ -333,7 +340,9 @@ struct App::Parts {
     downloads::DownloadStore download_store;
     downloads::DownloadService downloads;
     deployments::DeploymentStore deployment_store;
-    engines::EngineSet engines;  // what runs models
+    engines::EngineSet engines;                 // what runs models
+    deployments::MemoryStore memory_store;      // what engines were seen to take
+    deployments::MemoryPlanner memory_planner;  // who still fits
     deployments::DeploymentService deployments;
     chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
@@ -349,6 +358,7 @@ struct App::Parts {
     chat::ChatRoutes chat_routes;
     system::SystemRoutes system_routes;
     deployments::MetricsReader metrics_reader;
+    deployments::DeploymentPlanRoutes deployment_plan_routes;
     deployments::DeploymentMetricsRoutes deployment_metrics_routes;
     MetricsRoutes metrics_routes;
     RequestMetrics request_metrics;

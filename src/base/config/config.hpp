@@ -77,6 +77,7 @@ struct Config {
         std::int64_t start_timeout_seconds = 600;
         std::int64_t stop_grace_seconds = 10;
         std::int64_t max_log_bytes = 10 * 1024 * 1024;
+        std::int64_t keep_free_memory_bytes = 256 * 1024 * 1024;
     } engines;
 
     struct Docker {

@@ -18,10 +18,10 @@ std::string_view family_of(std::string_view engine) {
 Task<std::string> fetch(std::shared_ptr<Upstream> engine) {
     try {
         UpstreamResponse response = co_await engine->send({.method = "GET",
-                                                          .target = "/metrics",
-                                                          .connect_timeout = kLimit,
-                                                          .head_timeout = kLimit,
-                                                          .read_timeout = kLimit});
+                                                           .target = "/metrics",
+                                                           .connect_timeout = kLimit,
+                                                           .head_timeout = kLimit,
+                                                           .read_timeout = kLimit});
         std::string text = co_await response.read_all(engines::kMostExpositionBytes);
         co_return response.status() == 200 ? std::move(text) : std::string();
     } catch (const HttpError&) {

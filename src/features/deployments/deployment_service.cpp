@@ -79,19 +79,46 @@ void check_request(const DeploymentRequest& request) {
 }  // namespace
 
 struct DeploymentService::Impl {
-    Impl(Deps dependencies, Settings s) : deps(dependencies), settings(std::move(s)), loops(deps.executor) {}
+    Impl(Deps dependencies, Settings s) : deps(dependencies), settings(std::move(s)), loops(deps.executor) {
+        deps.memory.activity = [this](const DeploymentId& id, const InstanceId& instance) {
+            const auto found = reconcilers.find(id);
+            return found == reconcilers.end() ? std::nullopt : found->second->activity(instance);
+        };
+        deps.memory.evict = [this](DeploymentId id, std::string reason) {
+            return evict(std::move(id), std::move(reason));
+        };
+    }
+    ~Impl() {
+        deps.memory.activity = {};
+        deps.memory.evict = {};
+    }
+
+    Task<> evict(DeploymentId id, std::string reason) {
+        const auto found = reconcilers.find(id);
+        if (found == reconcilers.end()) co_return;
+        const auto loop = found->second;
+        if (loop->unload(std::move(reason))) co_await loop->unloaded();
+    }
+
+    // Says at once what a start would fail with. Idle deployments that can make room are no obstacle.
+    Task<> check_memory(Deployment deployment) {
+        const MemoryPlan plan = co_await deps.memory.plan(deployment);
+        if (!plan.fits() && plan.evictions.empty()) throw insufficient_memory(deployment.name, plan);
+    }
+
+    Task<Deployment> draft(DeploymentRequest request);
 
     std::shared_ptr<Reconciler> add(const Deployment& deployment, std::vector<Runner::Adopted> adopted) {
         const DeploymentId& id = deployment.id;
-        const auto loop =
-            std::make_shared<Reconciler>(Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events,
-                                                          deps.files, deps.engines.find(deployment.engine)},
-                                         Runner::Settings{.start_timeout = settings.start_timeout,
-                                                          .stop_grace = settings.stop_grace,
-                                                          .max_log_bytes = settings.max_log_bytes,
-                                                          .log = deployments::log_path(settings.home, id),
-                                                          .pace = settings.pace},
-                                         id, std::move(adopted));
+        const auto loop = std::make_shared<Reconciler>(
+            Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files,
+                             deps.engines.find(deployment.engine), deps.memory},
+            Runner::Settings{.start_timeout = settings.start_timeout,
+                             .stop_grace = settings.stop_grace,
+                             .max_log_bytes = settings.max_log_bytes,
+                             .log = deployments::log_path(settings.home, id),
+                             .pace = settings.pace},
+            id, std::move(adopted));
         reconcilers[id] = loop;
         loops.spawn("deployment", run(loop));
         return loop;
@@ -192,35 +219,48 @@ Task<> DeploymentService::stop(bool leave_engines) {
     co_await impl_->loops.wait();
 }
 
-Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
     check_request(request);
-    const models::Model model = co_await impl_->model_for(request);
-    const EngineChoice choice = co_await choose_engine(impl_->deps.engines, request.engine,
+    const models::Model model = co_await model_for(request);
+    const EngineChoice choice = co_await choose_engine(deps.engines, request.engine,
                                                        model.format ? std::string(models::name_of(*model.format)) : "");
     deployments::check_config(*choice.engine, request.config);
-    co_await impl_->check_port(request.port);
+    co_await check_port(request.port);
 
-    const bool own_name = !request.name.empty();
     const TimePoint time = now();
-    Deployment deployment{.id = DeploymentId::generate(),
-                          .model_id = model.id,
-                          .model_ref = model.ref,
-                          .name = own_name ? request.name : name_for(model),
-                          .engine = std::string(choice.engine->descriptor().name),
-                          .engine_reason = choice.reason,
-                          .status = request.auto_start ? Status::deploying : Status::stopped,
-                          .desired = request.auto_start ? Desired::running : Desired::stopped,
-                          .port = request.port,
-                          .gpu_device = request.gpu_device,
-                          .config = request.config,
-                          .effective = {},
-                          .replicas = request.replicas,
-                          .idle_unload_seconds = request.idle_unload_seconds,
-                          .last_error = {},
-                          .restarts = 0,
-                          .instances = {},
-                          .created_at = time,
-                          .updated_at = time};
+    co_return Deployment{.id = DeploymentId::generate(),
+                         .model_id = model.id,
+                         .model_ref = model.ref,
+                         .name = request.name.empty() ? name_for(model) : request.name,
+                         .engine = std::string(choice.engine->descriptor().name),
+                         .engine_reason = choice.reason,
+                         .status = request.auto_start ? Status::deploying : Status::stopped,
+                         .desired = request.auto_start ? Desired::running : Desired::stopped,
+                         .port = request.port,
+                         .gpu_device = request.gpu_device,
+                         .config = request.config,
+                         .effective = {},
+                         .replicas = request.replicas,
+                         .idle_unload_seconds = request.idle_unload_seconds,
+                         .last_error = {},
+                         .restarts = 0,
+                         .instances = {},
+                         .created_at = time,
+                         .updated_at = time,
+                         .on_demand = !request.auto_start,
+                         .pinned = request.pinned};
+}
+
+Task<DeploymentService::Plan> DeploymentService::plan(DeploymentRequest request) {
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    MemoryPlan memory = co_await impl_->deps.memory.plan(deployment);
+    co_return Plan{std::move(deployment), std::move(memory)};
+}
+
+Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+    const bool own_name = !request.name.empty();
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    if (deployment.desired == Desired::running) co_await impl_->check_memory(deployment);
     co_await impl_->insert(deployment, own_name);
     publish_created(impl_->deps.events, deployment);
     impl_->add(deployment, {});
@@ -240,8 +280,8 @@ Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentCha
     const Deployment before = co_await impl_->find(std::move(id_or_name));
     if (changes.config) check_config(impl_->deps.engines.get(before.engine), *changes.config);
     if (changes.replicas) check_replicas(*changes.replicas, before.port);
-    if (!co_await impl_->deps.store.update(
-            before.id, {changes.name, changes.config, changes.idle_unload_seconds, changes.replicas})) {
+    if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds,
+                                                       changes.replicas, changes.on_demand, changes.pinned})) {
         throw_not_found(before.id.str());
     }
     impl_->loop_of(before.id)->poke();
@@ -266,6 +306,7 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
         before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
     if (runs) co_return std::pair(before, false);
     co_await impl_->check_available(before);
+    co_await impl_->check_memory(before);
     co_await impl_->deps.store.set_desired(before.id, Desired::running);
     impl_->loop_of(before.id)->retry();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -273,7 +314,10 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
 
 Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name) {
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (before.desired == Desired::stopped && before.status == Status::stopped) co_return std::pair(before, false);
+    const bool stopped = before.desired == Desired::stopped && before.status == Status::stopped;
+    if (stopped && !before.on_demand) co_return std::pair(before, false);
+    // Who stops it does not want the next request to start it again.
+    if (before.on_demand) co_await impl_->deps.store.update(before.id, {.on_demand = false});
     co_await impl_->deps.store.set_desired(before.id, Desired::stopped);
     impl_->loop_of(before.id)->poke();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -306,6 +350,10 @@ Task<std::vector<EngineInfo>> DeploymentService::engines() {
 std::vector<std::shared_ptr<Upstream>> DeploymentService::upstreams(const DeploymentId& id) const {
     const auto found = impl_->reconcilers.find(id);
     return found == impl_->reconcilers.end() ? std::vector<std::shared_ptr<Upstream>>() : found->second->upstreams();
+}
+
+LoadProgress DeploymentService::progress(const DeploymentId& id) const {
+    return impl_->loop_of(id)->progress();
 }
 
 Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,

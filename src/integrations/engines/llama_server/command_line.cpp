@@ -140,6 +140,8 @@ std::vector<std::string> command_line(const Launch& launch) {
                              "localhost");  // no web page of elsewhere talks to a loopback port
     arguments.add_if_offered("--sleep-idle-seconds", "-1");
     arguments.add_if_offered("--log-colors", "off");
+    // From this level on it says where layers and cache are; what people ask it does not log there.
+    arguments.add_if_offered("--log-verbosity", "4");
     return arguments.take();
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/fs/file.hpp"
 #include "base/json/json.hpp"
+#include "integrations/engines/llama_server/startup_log.hpp"
 #include "integrations/engines/local_address.hpp"
 
 #include <boost/json.hpp>
@@ -11,6 +12,8 @@ namespace llmm::engines::llama_server {
 namespace {
 
 constexpr std::string_view kSocketSuffix = ".sock";
+// A start writes some two hundred lines, more with many tensors.
+constexpr std::size_t kLinesOfAStart = 2000;
 
 [[noreturn]] void throw_unavailable(Text reason) {
     throw Error(ErrorCode::engine_unavailable, std::move(reason),
@@ -20,7 +23,7 @@ constexpr std::string_view kSocketSuffix = ".sock";
 }
 
 // In the words of the contract.
-std::string to_contract(const json::object& reported) {
+std::string to_contract(const json::object& reported, const StartupLog& said) {
     const auto value = [&reported](std::string_view name) {
         const json::value* found = reported.if_contains(name);
         return found ? *found : json::value(nullptr);
@@ -29,12 +32,16 @@ std::string to_contract(const json::object& reported) {
     const json::value parallel = value("parallel");
     json::value total;
     if (per_slot.is_int64() && parallel.is_int64()) total = per_slot.get_int64() * parallel.get_int64();
-    json::object effective{{"context_size", std::move(total)},
-                           {"context_per_slot", per_slot},
-                           {"parallel", parallel},
-                           {"engine_version", value("build")},
-                           {"model_file", value("model_file")},
-                           {"chat_template_sha256", value("chat_template_sha256")}};
+    json::object effective{
+        {"context_size", std::move(total)},
+        {"context_per_slot", per_slot},
+        {"parallel", parallel},
+        {"engine_version", value("build")},
+        {"model_file", value("model_file")},
+        {"chat_template_sha256", value("chat_template_sha256")},
+        {"gpu_layers", said.gpu_layers ? json::value(*said.gpu_layers) : json::value(nullptr)},
+        {"cache_type_k", said.cache_type_k ? json::value(*said.cache_type_k) : json::value(nullptr)},
+        {"cache_type_v", said.cache_type_v ? json::value(*said.cache_type_v) : json::value(nullptr)}};
     const json::value can_read = value("modalities");
     if (const json::object* modalities = can_read.if_object()) {
         for (const auto& [name, supported] : *modalities) {
@@ -46,12 +53,21 @@ std::string to_contract(const json::object& reported) {
 
 class RunningLlamaServer final : public LocalInstance {
   public:
-    using LocalInstance::LocalInstance;
+    RunningLlamaServer(LocalHost host, const Order& order, Process process, Endpoint endpoint, SecretString key)
+        : LocalInstance(std::move(host), order, std::move(process), std::move(endpoint), std::move(key)),
+          log_(order.log) {}
     Task<Health> probe() override { co_return co_await health(*upstream()); }
-    Task<std::string> effective() override { co_return to_contract(co_await llama_server::effective(*upstream())); }
+    Task<std::string> effective() override {
+        const json::object reported = co_await llama_server::effective(*upstream());
+        const auto said = co_await host_.files.run([this] { return read_startup_log(tail_log(log_, kLinesOfAStart)); });
+        co_return to_contract(reported, said);
+    }
     FailureCause explain(const std::vector<std::string>& log) const override {
         return explain_failure(log, ended_with());
     }
+
+  private:
+    const std::filesystem::path log_;
 };
 
 }  // namespace
