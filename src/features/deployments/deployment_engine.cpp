@@ -21,8 +21,10 @@ std::string upper(std::string text) {
     return text;
 }
 
-[[noreturn]] void throw_unavailable(const engines::Engine& engine, const Text& reason) {
-    throw Error(ErrorCode::engine_unavailable, reason, {{"engine", std::string(engine.descriptor().name)}});
+[[noreturn]] void throw_unavailable(const engines::Engine& engine, const engines::Availability& found) {
+    Details details = found.remedy;
+    if (details.empty()) details.push_back({"engine", std::string(engine.descriptor().name)});
+    throw Error(ErrorCode::engine_unavailable, *found.reason, std::move(details));
 }
 
 [[noreturn]] void throw_unsupported(std::string_view engine, std::string_view format) {
@@ -48,19 +50,23 @@ Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string 
     if (asked != "auto") {
         engines::Engine& engine = engines.get(asked);
         if (engine.descriptor().needs_model && !runs(engine, format)) throw_unsupported(asked, format);
-        const auto found = co_await engine.availability();
-        if (found.reason) throw_unavailable(engine, *found.reason);
+        co_await check_available(engine);
         co_return EngineChoice{.engine = &engine, .reason = {}};
     }
-    std::optional<std::pair<engines::Engine*, Text>> missing;
+    std::optional<std::pair<engines::Engine*, engines::Availability>> missing;
     for (const auto& engine : engines.all()) {
         if (!engine->descriptor().needs_model || !runs(*engine, format)) continue;
         const auto found = co_await engine->availability();
         if (!found.reason) co_return EngineChoice{engine.get(), fmt::format("runs {} on this machine", upper(format))};
-        if (!missing) missing = std::pair(engine.get(), *found.reason);
+        if (!missing) missing = std::pair(engine.get(), found);
     }
     if (missing) throw_unavailable(*missing->first, missing->second);
     throw_unsupported("no engine of this machine", format);
+}
+
+Task<> check_available(engines::Engine& engine) {
+    const auto found = co_await engine.availability();
+    if (found.reason) throw_unavailable(engine, found);
 }
 
 std::string spec_of(const Deployment& deployment) {

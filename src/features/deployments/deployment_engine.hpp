@@ -22,6 +22,9 @@ struct EngineChoice {
 // UNSUPPORTED_FORMAT.
 Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format);
 
+// Throws ENGINE_UNAVAILABLE, with what would help, when it is not here.
+Task<> check_available(engines::Engine& engine);
+
 // A short name for everything that an instance is started with: when it differs, the instance is to be replaced.
 std::string spec_of(const Deployment& deployment);
 engines::Order order_for(const Deployment& deployment, const InstanceId& instance, std::filesystem::path model,

@@ -190,9 +190,7 @@ struct DeploymentService::Impl {
 
     // Before something is started: an engine that is not here is said at once, not by a deployment that fails.
     Task<> check_available(const Deployment& deployment) {
-        engines::Engine& engine = deps.engines.get(deployment.engine);
-        const auto found = co_await engine.availability();
-        if (found.reason) throw Error(ErrorCode::engine_unavailable, *found.reason, {{"engine", deployment.engine}});
+        co_await deployments::check_available(deps.engines.get(deployment.engine));
     }
 
     const Deps deps;

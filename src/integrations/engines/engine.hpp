@@ -72,6 +72,7 @@ class EngineInstance {
 struct Availability {
     std::optional<std::string> version;
     std::optional<Text> reason;  // why it can't be used; empty: it can
+    Details remedy = {};         // what would help then
 };
 
 class Engine {

@@ -102,7 +102,7 @@ Task<Availability> LlamaServerEngine::availability() {
         co_return Availability{.version = found.build ? fmt::format("b{}", *found.build) : found.version, .reason = {}};
     } catch (const Error& error) {
         if (error.code() != ErrorCode::engine_unavailable) throw;
-        co_return Availability{.version = {}, .reason = error.message()};
+        co_return Availability{.version = {}, .reason = error.message(), .remedy = error.details()};
     }
 }
 
