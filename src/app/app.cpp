@@ -254,7 +254,7 @@ struct App::Parts {
           deployment_plan_routes(deployments),
           deployment_metrics_routes(deployments, metrics_reader),
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
-          request_metrics(metrics),
+          request_metrics(metrics, router),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator, &request_metrics),
           server(executor, server_config(config), add_routes(), middleware) {
         queue.add_kind("verify_model", 1, [this](const tasks::TaskRun& run) {

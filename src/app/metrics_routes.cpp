@@ -93,7 +93,8 @@ void add_engines(Readings& into, const std::vector<deployments::DeploymentMetric
 }  // namespace
 
 void RequestMetrics::finished(const Request& request, int status, std::uint64_t bytes, double milliseconds) {
-    const std::string operation = request.operation.empty() ? "none" : request.operation;
+    const auto match = router_.find(request.method, request.path);
+    const std::string operation = match.route ? match.route->operation : "none";
     registry_.count("llm_manager_http_requests_total", "Requests that were answered.",
                     {{"operation", operation}, {"status", std::to_string(status)}});
     registry_.count("llm_manager_http_response_bytes_total", "Bytes of answers, without headers.",

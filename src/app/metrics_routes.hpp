@@ -29,11 +29,12 @@ class MetricsRoutes {
 // Counts what the door answers. The operation is that of the route, so that no path of a stranger becomes a label.
 class RequestMetrics final : public http::RequestObserver {
   public:
-    explicit RequestMetrics(MetricRegistry& registry) : registry_(registry) {}
+    RequestMetrics(MetricRegistry& registry, const http::Router& router) : registry_(registry), router_(router) {}
     void finished(const http::Request& request, int status, std::uint64_t bytes, double milliseconds) override;
 
   private:
     MetricRegistry& registry_;
+    const http::Router& router_;
 };
 
 }  // namespace llmm::app

@@ -39,8 +39,7 @@ struct Request {
     HttpHeaders headers;
     std::string body;
     std::string request_id;
-    std::string remote;     // numeric address of the peer
-    std::string operation;  // of the route; empty: none was found
+    std::string remote;  // numeric address of the peer
     Language language = Language::en;
     std::optional<Principal> principal;
 

@@ -275,7 +275,6 @@ class Session final : public Connection {
         Router::Match match = context_.router.find(method.value_or(Method::options), request.path);
         request.method = method.value_or(Method::get);
         request.parameters = match.parameters;
-        if (match.route) request.operation = match.route->operation;
         context_.middleware.admit(request, match.route);
         if (!match.route && match.allowed.empty()) {
             throw Error(ErrorCode::not_found, Text{"there is nothing at this path", "该路径不存在"});
