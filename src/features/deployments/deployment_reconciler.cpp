@@ -119,8 +119,6 @@ Task<> Reconciler::run() {
 
 Task<> Reconciler::turn() {
     const auto row = co_await deps_.store.find(id_);
-    // What starts with the first request waits for it, also after a restart of this program.
-    if (row && !std::exchange(looked_, true) && row->on_demand && adopted_.empty()) unloaded_ = true;
     if (row) may_unload_ = !row->pinned && (row->on_demand || row->idle_unload_seconds > 0);
     if (row) begin(std::exchange(adopted_, {}), *row);
     if (!row) adopted_.clear();

@@ -64,6 +64,8 @@ class Reconciler final : public RunnerOwner {
     std::optional<InstanceActivity> activity(const InstanceId& instance) const;
     // Ends the instances until the next request; false when somebody uses one of them or they must not go.
     bool unload(std::string reason);
+    // Starts with the next request, whatever the database says.
+    void wait_for_request() { unloaded_ = true; }
     Task<> unloaded();
     // Of the instances that answer.
     std::vector<std::shared_ptr<Upstream>> upstreams() const;
@@ -113,7 +115,6 @@ class Reconciler final : public RunnerOwner {
     Signal settled_;
     bool untold_ = false;      // something has changed that listeners don't know
     bool unloaded_ = false;    // idle for too long: starts with the next request
-    bool looked_ = false;      // at the row, once
     bool may_unload_ = false;  // it agreed to be ended while it is idle
     Status status_ = Status::stopped;
     std::size_t waiting_ = 0;

@@ -206,8 +206,12 @@ DeploymentService::~DeploymentService() = default;
 Task<> DeploymentService::start() {
     auto adopted = co_await recover_engines(impl_->deps.store, impl_->deps.engines, impl_->settings.home,
                                             impl_->settings.stop_grace);
-    for (const Deployment& deployment : co_await impl_->deps.store.all())
-        impl_->add(deployment, std::move(adopted[deployment.id]));
+    for (const Deployment& deployment : co_await impl_->deps.store.all()) {
+        auto engines = std::move(adopted[deployment.id]);
+        const bool idle = deployment.on_demand && engines.empty();
+        const auto loop = impl_->add(deployment, std::move(engines));
+        if (idle) loop->wait_for_request();
+    }
 }
 
 Task<> DeploymentService::stop(bool leave_engines) {

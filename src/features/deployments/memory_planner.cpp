@@ -155,7 +155,10 @@ Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted) {
     std::optional<hardware::Ram> ram;
     co_await deps_.files.run([&] { gpus = deps_.gpus.read(); });
     Facts facts = co_await this->facts(wanted, gpus);
-    const std::vector<Reservation> others = co_await reservations(gpus);
+    std::vector<Reservation> others = co_await reservations(gpus);
+    // A new instance does not end the old one, which is replaced when the new one answers.
+    for (Reservation& other : others)
+        if (other.deployment == wanted.id) other.may_go = false;
     co_await deps_.files.run([&] {
         ram = hardware::read_ram(deps_.kernel);
         gpus = deps_.gpus.read();

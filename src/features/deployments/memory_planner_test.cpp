@@ -106,14 +106,15 @@ TEST_F(Memory, WhatARunningEngineHasNotTakenYetIsNotFree) {
 
 TEST_F(Memory, AnIdleDeploymentThatAgreedMakesRoom) {
     const auto idle = running({.name = "idle", .auto_start = false});
-    const std::uint64_t needed = plan().needs.at("cpu");
-    free_memory(needed + 1'000'000);
-    const MemoryPlan planned = plan();
+    // Other settings than the idle one's, which is being measured meanwhile.
+    const std::string config = R"({"context_size":8192})";
+    free_memory(plan({.config = config}).needs.at("cpu") + 1'000'000);
+    const MemoryPlan planned = plan({.config = config});
     ASSERT_THAT(planned.evictions, SizeIs(1));
     EXPECT_EQ(planned.evictions[0].name, "idle");
     EXPECT_FALSE(planned.fits());
 
-    const auto wanted = running({.name = "wanted"});
+    const auto wanted = running({.name = "wanted", .config = config});
     EXPECT_EQ(world.until_status(idle, Status::stopped).status, Status::stopped);
     EXPECT_THAT(world.engines(), SizeIs(1));
     bool told = false;
@@ -127,24 +128,26 @@ TEST_F(Memory, NobodyIsEndedWhoAnswersIsPinnedOrDidNotAgree) {
     const auto permanent = running({.name = "permanent"});
     const auto busy = running({.name = "busy", .auto_start = false});
     const auto lease = world.lease(busy);
-    free_memory(plan().needs.at("cpu") + 1'000'000);
-    const MemoryPlan planned = plan();
+    const std::string config = R"({"context_size":8192})";
+    free_memory(plan({.config = config}).needs.at("cpu") + 1'000'000);
+    const MemoryPlan planned = plan({.config = config});
     EXPECT_FALSE(planned.fits());
     EXPECT_THAT(planned.evictions, IsEmpty());
-    EXPECT_EQ(error_of([&] { world.create({.name = "wanted"}); }).code(), ErrorCode::insufficient_memory);
+    EXPECT_EQ(error_of([&] { world.create({.name = "wanted", .config = config}); }).code(),
+              ErrorCode::insufficient_memory);
     EXPECT_THAT(world.engines(), SizeIs(3));
 }
 
 TEST_F(Memory, WhatWasMeasuredTakesThePlaceOfTheEstimate) {
     EXPECT_FALSE(plan().measured);
     const auto deployment = running({.name = "seen"});
-    std::optional<std::uint64_t> measured;
-    for (int i = 0; i < 300 && !measured; ++i) {
-        measured = plan().measured;
+    MemoryPlan again = plan();
+    for (int i = 0; i < 300 && !again.measured; ++i) {
         world.run(sleep_for(20ms));
+        again = plan();
     }
-    ASSERT_TRUE(measured);
-    EXPECT_EQ(plan().needs.at("cpu"), *measured);
+    ASSERT_TRUE(again.measured);
+    EXPECT_EQ(again.needs.at("cpu"), *again.measured);
     EXPECT_FALSE(plan({.config = R"({"context_size":8192})"}).measured) << "other settings are another measurement";
 }
 
