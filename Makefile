@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-conformance test-debian12 test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-conformance test-debian12 test-debian13 bench lint format fuzz clean test-memory
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -27,6 +27,11 @@ test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitiz
 test-conformance: ## Let the real hub clients download from the stand-in (OLLAMA=1: ollama, too)
 	@scripts/setup --for test
 	@scripts/test-conformance
+
+test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
+	@scripts/setup --for test
+	@scripts/build dev unit-tests
+	@LLMM_MEMORY_SHAPES=all LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" build/dev/unit-tests --gtest_filter='*MeasuredMemory*'
 
 test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
 	@scripts/test-debian 12

@@ -1,12 +1,16 @@
 #include "app/app.hpp"
 
 #include "app/docs_routes.hpp"
+#include "app/engines.hpp"
+#include "app/metrics_routes.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/auth/auth_service.hpp"
 #include "features/chat/chat_routes.hpp"
 #include "features/chat/chat_service.hpp"
 #include "features/chat/deployment_engines.hpp"
+#include "features/deployments/deployment_metrics_routes.hpp"
+#include "features/deployments/deployment_plan_routes.hpp"
 #include "features/deployments/deployment_routes.hpp"
 #include "features/downloads/download_routes.hpp"
 #include "features/models/hub_routes.hpp"
@@ -18,6 +22,7 @@
 #include "http/event_routes.hpp"
 #include "http/server.hpp"
 #include "integrations/demo/demo_hub.hpp"
+#include "integrations/hardware/gpu_reader.hpp"
 #include "integrations/huggingface/huggingface_hub.hpp"
 #include "integrations/huggingface/token_file.hpp"
 #include "integrations/local/local_hub.hpp"
@@ -124,14 +129,14 @@ class AdminKeyAuthenticator final : public http::Authenticator {
     const auth::AuthService& service_;
 };
 
+std::optional<std::uint64_t> memory_of_this_machine() {
+    const auto ram = hardware::read_ram();
+    return ram ? std::optional(ram->total) : std::nullopt;
+}
+
 deployments::DeploymentService::Settings deployment_settings(const Config& config) {
-    const auto environment = process_environment();
     deployments::DeploymentService::Settings settings;
     settings.home = std::filesystem::absolute(config.home);
-    settings.llama_server = config.engines.llama_server;
-    settings.path_variable = environment("PATH").value_or("");
-    if (const auto user = environment("HOME"))
-        settings.user_data = std::filesystem::path(*user) / ".local/share/llm-manager";
     settings.start_timeout = std::chrono::seconds(config.engines.start_timeout_seconds);
     settings.stop_grace = std::chrono::seconds(config.engines.stop_grace_seconds);
     settings.max_log_bytes = static_cast<std::uint64_t>(config.engines.max_log_bytes);
@@ -176,6 +181,7 @@ struct App::Parts {
         : config(std::move(settings)),
           executor(loop.get_executor()),
           files("files", 2),
+          gpus(config.hardware.nvml_library, {.proc = "/proc", .sys = config.hardware.sysfs}),
           events(executor),
           database({.url = migrated(database_url(config)),
                     .pool_size = static_cast<std::size_t>(config.database.pool_size)}),
@@ -221,16 +227,22 @@ struct App::Parts {
           store_store(database),
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
-          deployments({executor, deployment_store, models, events, files}, deployment_settings(config)),
-          engines(deployments),
+          engines(make_engines(config, executor, files)),
+          memory_store(database),
+          memory_planner({deployment_store, memory_store, models, files, gpus},
+                         static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),
+          deployments({executor, deployment_store, models, events, files, engines, memory_planner},
+                      deployment_settings(config)),
+          chat_engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, engines}),
-          system({files, [this] { return ask_database(); }, [this] { return queue.is_working(); }}, config.home,
-                 static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
+          chat({executor, chat_store, chat_engines}),
+          system({executor, files, gpus, [this] { return ask_database(); }, [this] { return queue.is_working(); },
+                  [this] { return engine_uses(); }},
+                 config.home, static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
           docs_routes(resources / "docs", files),
           event_routes(events),
           task_routes(queue),
-          hub_routes(hubs, system::usable_memory()),
+          hub_routes(hubs, memory_of_this_machine()),
           model_routes(models, [this](ModelId id) { return start_verification(id); }),
           download_routes(downloads),
           store_routes(store),
@@ -238,7 +250,12 @@ struct App::Parts {
           chat_routes(chat),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
-          middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
+          metrics_reader(deployments),
+          deployment_plan_routes(deployments),
+          deployment_metrics_routes(deployments, metrics_reader),
+          metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
+          request_metrics(metrics, router),
+          middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator, &request_metrics),
           server(executor, server_config(config), add_routes(), middleware) {
         queue.add_kind("verify_model", 1, [this](const tasks::TaskRun& run) {
             return models.verify(ModelId::trusted(run.task.subject), run.report_progress);
@@ -258,6 +275,34 @@ struct App::Parts {
         co_await database.read([](storage::Session& session) {
             session.query_one("SELECT 1", [](const storage::Row& row) { return row.int64(0); });
         });
+    }
+
+    // Resources name the engines that use them.
+    Task<std::vector<system::EngineUse>> engine_uses() {
+        std::vector<system::EngineUse> uses;
+        for (const auto& deployment : co_await deployment_store.all()) {
+            for (const auto& instance : deployment.instances) {
+                system::EngineUse use{.deployment_id = deployment.id.str(),
+                                      .deployment = deployment.name,
+                                      .engine = deployment.engine,
+                                      .instance_id = instance.id.str(),
+                                      .pid = {},
+                                      .memory = {},
+                                      .gpu_memory = {}};
+                if (instance.process) use.pid = instance.process->pid;
+                if (instance.memory_bytes) use.memory = static_cast<std::uint64_t>(*instance.memory_bytes);
+                uses.push_back(std::move(use));
+            }
+        }
+        co_await files.run([this, &uses] {
+            for (auto& use : uses) {
+                const pid_t pid[] = {static_cast<pid_t>(use.pid.value_or(-1))};
+                const auto held = use.pid ? gpus.memory_of(pid) : std::map<std::string, std::uint64_t>();
+                for (const auto& [uuid, bytes] : held)
+                    use.gpu_memory = use.gpu_memory.value_or(0) + bytes;
+            }
+        });
+        co_return uses;
     }
 
     // The queue and the catalogue meet here: models know nothing of tasks.
@@ -306,12 +351,17 @@ struct App::Parts {
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
         system_routes.add_to(router);
+        deployment_plan_routes.add_to(router);
+        deployment_metrics_routes.add_to(router);
+        metrics_routes.add_to(router);
         return router;
     }
 
     Config config;
     asio::any_io_executor executor;
     BlockingPool files;          // hashing, scans, fsync
+    MetricRegistry metrics;      // what is counted
+    hardware::GpuReader gpus;    // of this machine
     EventBus events;             // tells who listens
     storage::Database database;  // migrated before anybody can use it
     storage::BlobStore blobs;    // model files by content
@@ -336,8 +386,11 @@ struct App::Parts {
     store::StoreStore store_store;
     store::StoreService store;  // imports, links for others, garbage
     deployments::DeploymentStore deployment_store;
+    engines::EngineSet engines;                 // what runs models
+    deployments::MemoryStore memory_store;      // what engines were seen to take
+    deployments::MemoryPlanner memory_planner;  // who still fits
     deployments::DeploymentService deployments;
-    chat::DeploymentEngines engines;  // deployments as chat sees them
+    chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
     system::SystemService system;
@@ -351,6 +404,11 @@ struct App::Parts {
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
     system::SystemRoutes system_routes;
+    deployments::MetricsReader metrics_reader;
+    deployments::DeploymentPlanRoutes deployment_plan_routes;
+    deployments::DeploymentMetricsRoutes deployment_metrics_routes;
+    MetricsRoutes metrics_routes;
+    RequestMetrics request_metrics;
     http::Router router;
     http::Middleware middleware;
     http::Server server;  // last: nothing arrives before everything exists
@@ -370,6 +428,7 @@ Task<> App::start() {
     co_await parts_->chat.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
+    parts_->system.start();
     parts_->server.start();
     log::info("ready", {{"url", url()}, {"home", parts_->config.home.string()}, {"version", LLMM_VERSION}});
 }
@@ -382,6 +441,7 @@ Task<> App::stop() {
     co_await parts_->chat.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
+    co_await parts_->system.stop();
     parts_->store.stop();
     co_await parts_->queue.stop();
     co_await parts_->hubs.stop();

@@ -2,6 +2,7 @@
 #include "base/crypto/digest.hpp"
 #include "base/fs/file.hpp"
 #include "features/deployments/deployment_service.hpp"
+#include "integrations/engines/llama_server/llama_server_engine.hpp"
 #include "support/databases.hpp"
 #include "support/paths.hpp"
 #include "support/run_task.hpp"
@@ -26,7 +27,7 @@ class DeploymentWorld {
     explicit DeploymentWorld(storage::Dialect dialect = storage::Dialect::sqlite) : database(dialect) {
         std::filesystem::create_symlink(std::filesystem::path(LLMM_SOURCE_DIR) / "tests/fakes/engine", fake());
         settings.home = home.path() / "home";
-        settings.llama_server = fake().native();
+        places.configured = fake();
         settings.start_timeout = std::chrono::seconds(10);
         settings.stop_grace = std::chrono::milliseconds(500);
         settings.pace = {.start_poll = std::chrono::milliseconds(10),
@@ -51,13 +52,23 @@ class DeploymentWorld {
 
     // The manager starts; whatever an earlier run left is found.
     void begin() {
+        const engines::LocalHost host{loop.get_executor(), files, settings.home};
+        std::vector<std::unique_ptr<engines::Engine>> all;
+        all.push_back(std::make_unique<engines::llama_server::LlamaServerEngine>(host, places));
+        engine_set.emplace(std::move(all));
+        memory = std::make_unique<deployments::MemoryPlanner>(
+            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, kernel}, 0);
         service = std::make_unique<deployments::DeploymentService>(
-            deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files}, settings);
+            deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files, *engine_set,
+                                                 *memory},
+            settings);
         run(service->start());
     }
     void end(bool leave_engines) {
         run(service->stop(leave_engines));
         service.reset();
+        memory.reset();
+        engine_set.reset();
     }
 
     template <class T>
@@ -84,12 +95,13 @@ class DeploymentWorld {
         return until(deployment, [status](const auto& d) { return d.status == status; });
     }
     deployments::EngineLease lease(const deployments::Deployment& deployment,
-                                   std::chrono::milliseconds limit = std::chrono::seconds(10)) {
-        return run(service->ensure_ready(deployment.id, std::chrono::steady_clock::now() + limit));
+                                   std::chrono::milliseconds limit = std::chrono::seconds(10),
+                                   std::uint64_t affinity = 0) {
+        return run(service->ensure_ready(deployment.id, std::chrono::steady_clock::now() + limit, affinity));
     }
     // Processes that carry this world's mark.
     std::vector<ProcessIdentity> engines() const {
-        return find_processes_with_environment(deployments::kHomeMark, settings.home.native());
+        return find_processes_with_environment(engines::kHomeMark, settings.home.native());
     }
 
     TemporaryDirectory home;
@@ -101,6 +113,12 @@ class DeploymentWorld {
     models::ModelStore model_store{*database};
     std::unique_ptr<models::ModelService> models;
     deployments::DeploymentStore store{*database};
+    deployments::MemoryStore peaks{*database};
+    hardware::GpuReader gpus{"libllmm-absent.so.1", {.proc = "/proc", .sys = "/proc/self/fdinfo"}};
+    hardware::KernelFiles kernel;  // where free memory is read; see begin()
+    std::unique_ptr<deployments::MemoryPlanner> memory;
+    engines::llama_server::SearchPlaces places;
+    std::optional<engines::EngineSet> engine_set;
     deployments::DeploymentService::Settings settings;
     std::unique_ptr<deployments::DeploymentService> service;
     std::optional<ModelId> model;

@@ -86,11 +86,17 @@ struct Config {
         std::int64_t start_timeout_seconds = 600;
         std::int64_t stop_grace_seconds = 10;
         std::int64_t max_log_bytes = 10 * 1024 * 1024;
+        std::int64_t keep_free_memory_bytes = 256 * 1024 * 1024;
     } engines;
 
     struct Docker {
         std::string host;
     } docker;
+
+    struct Hardware {
+        std::string nvml_library = "libnvidia-ml.so.1";
+        std::string sysfs = "/sys";
+    } hardware;
 
     // Where each value came from: "default", "file", "environment NAME", "--set".
     std::map<std::string, std::string> sources;

@@ -167,6 +167,13 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(engines.stop_grace_seconds)),
         integer("engines.max_log_bytes", 4096, std::int64_t{1} << 40, "Size at which an engine's log is rotated",
                 LLMM_MEMBER(engines.max_log_bytes)),
+        integer("engines.keep_free_memory_bytes", 0, std::int64_t{1} << 50,
+                "Memory of the machine, and of each GPU, that no engine gets",
+                LLMM_MEMBER(engines.keep_free_memory_bytes)),
+        text("hardware.nvml_library", {}, "NVIDIA's management library, for readings of its GPUs",
+             LLMM_MEMBER(hardware.nvml_library)),
+        text("hardware.sysfs", {}, "Where the kernel shows devices, for readings of AMD's GPUs",
+             LLMM_MEMBER(hardware.sysfs)),
         text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
     };
 }

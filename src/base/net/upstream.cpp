@@ -120,14 +120,20 @@ bool is_framing(std::string_view name) {
     return std::ranges::any_of(kNames, [&](std::string_view other) { return boost::beast::iequals(name, other); });
 }
 
-std::string head_of(const UpstreamRequest& request) {
-    const bool target_ok =
-        request.target.starts_with('/') && is_text(request.target) && request.target.find(' ') == std::string::npos;
+void add_header(std::string& head, const HttpHeader& header) {
+    if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
+    if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
+}
+
+std::string head_of(const UpstreamRequest& request, const UpstreamOptions& options) {
+    const std::string target = options.base_path + request.target;
+    const bool target_ok = request.target.starts_with('/') && is_text(target) && target.find(' ') == std::string::npos;
     if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
-    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, request.target);
+    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, target);
+    for (const HttpHeader& header : options.headers)
+        add_header(head, header);
     for (const HttpHeader& header : request.headers) {
-        if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
-        if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
+        if (!find_header(options.headers, header.name)) add_header(head, header);
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
     if (has_body) head += fmt::format("Content-Length: {}\r\n", request.body.size());
@@ -137,7 +143,7 @@ std::string head_of(const UpstreamRequest& request) {
 }  // namespace
 
 struct Upstream::Impl {
-    explicit Impl(Endpoint where) : endpoint(std::move(where)) {}
+    Impl(Endpoint where, UpstreamOptions how) : endpoint(std::move(where)), options(std::move(how)) {}
 
     // Requests of several strands share the idle connections, hence the lock.
     std::unique_ptr<Connection> take_idle() {
@@ -155,6 +161,7 @@ struct Upstream::Impl {
     }
 
     const Endpoint endpoint;
+    const UpstreamOptions options;
     std::mutex mutex;
     std::vector<std::unique_ptr<Connection>> idle;
 };
@@ -325,7 +332,8 @@ Task<std::string> UpstreamResponse::read_all(std::size_t max_bytes) {
     co_return body;
 }
 
-Upstream::Upstream(Endpoint endpoint) : impl_(std::make_shared<Impl>(std::move(endpoint))) {}
+Upstream::Upstream(Endpoint endpoint, UpstreamOptions options)
+    : impl_(std::make_shared<Impl>(std::move(endpoint), std::move(options))) {}
 Upstream::~Upstream() = default;
 Upstream::Upstream(Upstream&&) noexcept = default;
 Upstream& Upstream::operator=(Upstream&&) noexcept = default;
@@ -337,7 +345,7 @@ const Endpoint& Upstream::endpoint() const {
 Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     const auto pool = impl_;
     const auto executor = co_await asio::this_coro::executor;
-    const std::string head = head_of(request);
+    const std::string head = head_of(request, pool->options);
     auto kept = pool->take_idle();
     for (;;) {
         const bool is_kept = kept != nullptr;

@@ -26,6 +26,11 @@ using Endpoint = std::variant<UnixEndpoint, TcpEndpoint>;
 std::string to_string(const Endpoint& endpoint);                  // "unix:/path" or "http://127.0.0.1:8080"
 std::optional<Endpoint> parse_endpoint(const std::string& text);  // the inverse
 
+struct UpstreamOptions {
+    HttpHeaders headers = {};    // sent with every request, in place of its own of that name
+    std::string base_path = {};  // in front of every target: "" or "/like/this"
+};
+
 struct UpstreamRequest {
     std::string method = "GET";
     std::string target = "/";
@@ -63,7 +68,7 @@ class UpstreamResponse {
 // are not taken over from the request. Requests may come from several strands.
 class Upstream {
   public:
-    explicit Upstream(Endpoint endpoint);
+    explicit Upstream(Endpoint endpoint, UpstreamOptions options = {});
     ~Upstream();
     Upstream(Upstream&&) noexcept;
     Upstream& operator=(Upstream&&) noexcept;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,17 @@ bool has_nul(const std::string& text) {
     return text.find('\0') != std::string::npos;
 }
 
+// A crash must not fill the disk with the model's memory, nor an engine take every descriptor of the machine. Set from
+// outside because posix_spawn can't: the program has hardly begun.
+void limit(pid_t pid) {
+    constexpr rlimit kNoCore{.rlim_cur = 0, .rlim_max = 0};
+    constexpr rlimit kDescriptors{.rlim_cur = 65'536, .rlim_max = 65'536};
+    ::prlimit(pid, RLIMIT_CORE, &kNoCore, nullptr);
+    rlimit now{};
+    if (::prlimit(pid, RLIMIT_NOFILE, nullptr, &now) == 0 && now.rlim_max > kDescriptors.rlim_max)
+        ::prlimit(pid, RLIMIT_NOFILE, &kDescriptors, nullptr);
+}
+
 pid_t spawn(const ProcessSpec& spec) {
     std::vector<std::string> arguments{spec.program.native()};
     arguments.insert(arguments.end(), spec.arguments.begin(), spec.arguments.end());
@@ -124,6 +136,7 @@ pid_t spawn(const ProcessSpec& spec) {
     const int error = ::posix_spawn(&pid, spec.program.c_str(), settings.actions(), settings.attributes(),
                                     pointers_to(arguments).data(), pointers_to(environment).data());
     if (error != 0) throw_not_started(spec, "spawn", error);
+    limit(pid);
     return pid;
 }
 

@@ -24,10 +24,22 @@ std::optional<Status> parse_status(std::string_view text);
 struct Instance {
     InstanceId id;
     InstanceState state = InstanceState::starting;
-    std::optional<ProcessIdentity> process;
-    std::string endpoint;  // see to_string(Endpoint)
-    std::optional<std::int64_t> memory_bytes;
+    std::optional<ProcessIdentity> process = {};
+    std::string container = {};  // id; empty: none
+    std::string endpoint = {};   // see to_string(Endpoint)
+    std::string spec = {};       // of what it was started with; see spec_of
+    std::optional<std::int64_t> memory_bytes = {};
     TimePoint started_at{};
+};
+
+// Something that happened to a deployment. Kinds: starting, adopted, ready, failed, waiting, parked, unhealthy,
+// draining, stopping, stopped, unloaded, changed.
+struct DeploymentEvent {
+    std::int64_t seq = 0;  // of this deployment
+    std::optional<std::string> instance_id = {};
+    std::string kind;
+    std::string reason = {};
+    TimePoint time{};
 };
 
 // What somebody wants to run (name to idle_unload_seconds) and what is (status, effective, instances, last_error).
@@ -50,6 +62,9 @@ struct Deployment {
     std::int64_t restarts = 0;
     std::vector<Instance> instances;
     TimePoint created_at{}, updated_at{};
+    bool on_demand = false;  // the first request starts it
+    bool pinned = false;     // never ended to make room for another
+    std::optional<std::int64_t> memory_estimated = {}, gpu_memory_estimated = {};  // what it was let in with
 };
 
 }  // namespace llmm::deployments

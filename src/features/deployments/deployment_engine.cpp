@@ -1,50 +1,35 @@
 #include "features/deployments/deployment_engine.hpp"
 
-#include "base/fs/file.hpp"
-#include "features/deployments/deployment_json.hpp"
+#include "base/crypto/digest.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <cctype>
 
 #include <fmt/format.h>
 
 namespace llmm::deployments {
 namespace {
 
-namespace llama_server = engines::llama_server;
+constexpr std::size_t kSpecLength = 16;
 
-constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path without its NUL
-constexpr std::size_t kShortId = 12;         // the random end of a UUIDv7
-constexpr std::string_view kSocketSuffix = ".sock";
-
-[[noreturn]] void throw_unavailable(Text reason) {
-    throw Error(ErrorCode::engine_unavailable, std::move(reason),
-                {{"engine", std::string(llama_server::kDescriptor.name)},
-                 {"install", std::string("scripts/install-llama-server")},
-                 {"variable", std::string("LLM_MANAGER_LLAMA_SERVER")}});
+bool runs(const engines::Engine& engine, std::string_view format) {
+    return std::ranges::find(engine.descriptor().formats, format) != engine.descriptor().formats.end();
 }
 
-std::string short_id(const InstanceId& id) {
-    return id.str().substr(id.str().size() - kShortId);
+std::string upper(std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return text;
 }
 
-bool has_room(const std::filesystem::path& directory) {
-    return directory.native().size() + 1 + kShortId + kSocketSuffix.size() <= kMaxSocketPath;
+[[noreturn]] void throw_unavailable(const engines::Engine& engine, const engines::Availability& found) {
+    Details details = found.remedy;
+    if (details.empty()) details.push_back({"engine", std::string(engine.descriptor().name)});
+    throw Error(ErrorCode::engine_unavailable, *found.reason, std::move(details));
 }
 
-// Somebody else could have made a directory below /tmp first, to read what is said or to answer instead of the engine.
-void check_private(const std::filesystem::path& directory) {
-    struct stat info{};
-    if (::lstat(directory.c_str(), &info) != 0) throw_errno("lstat socket directory", errno);
-    if (S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() && (info.st_mode & 077) == 0) return;
-    throw Error(ErrorCode::engine_unavailable,
-                Text{"the directory for the engines' sockets belongs to somebody else or is open to others",
-                     "引擎套接字目录属于其他用户或对他人开放"})
-        .with_log_note(directory.native());
+[[noreturn]] void throw_unsupported(std::string_view engine, std::string_view format) {
+    fail(ErrorCode::unsupported_format, "{} does not run models in the format {}", "{} 无法运行 {} 格式的模型", engine,
+         format);
 }
 
 bool is_number_list(std::string_view text) {
@@ -59,117 +44,62 @@ bool is_number_list(std::string_view text) {
     return digits > 0;
 }
 
-using Variables = std::vector<std::pair<std::string, std::string>>;
-
-Variables device_variables(const std::string& gpu_device) {
-    if (gpu_device == "auto") return {};
-    // An index that does not exist hides every device (CUDA C++ Programming Guide, "CUDA Environment Variables").
-    if (gpu_device == "cpu") return {{"CUDA_VISIBLE_DEVICES", "-1"}, {"HIP_VISIBLE_DEVICES", "-1"}};
-    // The numbers of nvidia-smi, not those of "fastest first".
-    return {
-        {"CUDA_DEVICE_ORDER", "PCI_BUS_ID"}, {"CUDA_VISIBLE_DEVICES", gpu_device}, {"HIP_VISIBLE_DEVICES", gpu_device}};
-}
-
 }  // namespace
 
-Task<llama_server::Program> EngineStarter::program() {
-    auto location = co_await files_.run([this] { return llama_server::locate(places_.search); });
-    if (!location.program) throw_unavailable(std::move(location.reason));
-    std::error_code missing;
-    const auto changed_at = std::filesystem::last_write_time(*location.program, missing);
-    if (!known_ || known_->program.path != *location.program || known_->changed_at != changed_at) {
-        std::optional<Error> failure;
-        try {
-            known_ = Known{co_await llama_server::probe(*location.program), changed_at};
-        } catch (const Error& error) {
-            failure = error;
-        }
-        if (failure && failure->code() != ErrorCode::engine_unavailable) throw *failure;
-        if (failure) throw_unavailable(failure->message());
+Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format) {
+    if (asked != "auto") {
+        engines::Engine& engine = engines.get(asked);
+        if (engine.descriptor().needs_model && !runs(engine, format)) throw_unsupported(asked, format);
+        co_await check_available(engine);
+        co_return EngineChoice{.engine = &engine, .reason = {}};
     }
-    co_return known_->program;
-}
-
-Task<EngineInfo> EngineStarter::info() {
-    EngineInfo info{.name = std::string(llama_server::kDescriptor.name), .version = {}, .reason = {}, .formats = {}};
-    for (const std::string_view format : llama_server::kDescriptor.formats)
-        info.formats.emplace_back(format);
-    try {
-        const auto found = co_await program();
-        info.version = found.build ? fmt::format("b{}", *found.build) : found.version;
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::engine_unavailable) throw;
-        info.reason = error.message();
+    std::optional<std::pair<engines::Engine*, engines::Availability>> missing;
+    for (const auto& engine : engines.all()) {
+        if (!engine->descriptor().needs_model || !runs(*engine, format)) continue;
+        const auto found = co_await engine->availability();
+        if (!found.reason) co_return EngineChoice{engine.get(), fmt::format("runs {} on this machine", upper(format))};
+        if (!missing) missing = std::pair(engine.get(), found);
     }
-    co_return info;
+    if (missing) throw_unavailable(*missing->first, missing->second);
+    throw_unsupported("no engine of this machine", format);
 }
 
-Task<Endpoint> EngineStarter::endpoint_for(InstanceId instance, std::optional<int> port) {
-    if (port) {
-        co_await files_.run([port] { check_port_free(*port); });
-        co_return TcpEndpoint{"127.0.0.1", static_cast<std::uint16_t>(*port)};
-    }
-    const auto directory = co_await files_.run([this] { return socket_directory(places_.home); });
-    UnixEndpoint endpoint{(directory / (short_id(instance) + std::string(kSocketSuffix))).native()};
-    co_await files_.run([&endpoint] { remove_socket(endpoint); });
-    co_return endpoint;
+Task<> check_available(engines::Engine& engine) {
+    const auto found = co_await engine.availability();
+    if (found.reason) throw_unavailable(engine, found);
 }
 
-std::filesystem::path EngineStarter::log_path(const DeploymentId& id) const {
-    return places_.home / "logs" / "deployments" / (id.str() + ".log");
+std::string spec_of(const Deployment& deployment) {
+    const std::string all = fmt::format("{}\n{}\n{}\n{}\n{}", deployment.engine, deployment.model_id.str(),
+                                        deployment.gpu_device, deployment.port.value_or(0), deployment.config);
+    return Sha256::of(all).hex().substr(0, kSpecLength);
 }
 
-Task<ProcessSpec> EngineStarter::spec(Deployment deployment, InstanceId instance, Endpoint endpoint,
-                                      std::filesystem::path model) {
-    const std::filesystem::path log = log_path(deployment.id);
-    co_await files_.run([&log] { make_directories(log.parent_path()); });
-    Variables environment = device_variables(deployment.gpu_device);
-    environment.emplace_back(kInstanceMark, instance.str());
-    environment.emplace_back(kHomeMark, places_.home.native());
-    co_return llama_server::process_spec({.program = co_await program(),
-                                          .model = std::move(model),
-                                          .alias = deployment.name,
-                                          .endpoint = std::move(endpoint),
-                                          .options = engine_options(deployment.config, deployment.gpu_device),
-                                          .directory = places_.home,
-                                          .log = log,
-                                          .environment = std::move(environment)});
+engines::Order order_for(const Deployment& deployment, const InstanceId& instance, std::filesystem::path model,
+                         std::filesystem::path log) {
+    return {.deployment = deployment.id.str(),
+            .instance = instance.str(),
+            .name = deployment.name,
+            .model = std::move(model),
+            .model_ref = deployment.model_ref,
+            .gpu_device = deployment.gpu_device,
+            .port = deployment.port,
+            .config = deployment.config,
+            .log = std::move(log)};
 }
 
-void remove_socket(const Endpoint& endpoint) {
-    const auto* local = std::get_if<UnixEndpoint>(&endpoint);
-    if (!local) return;
-    std::error_code missing;
-    std::filesystem::remove(local->path, missing);
+engines::Record record_of(const Instance& instance) {
+    return {.process = instance.process, .container = instance.container, .endpoint = instance.endpoint};
 }
 
-void check_port_free(int port) {
-    const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!probe) throw_errno("socket", errno);
-    const int yes = 1;  // connections of an earlier engine that linger don't count
-    ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
-    throw Error(ErrorCode::port_in_use,
-                Text::format("port {} can't be listened on: another program has it",
-                             "端口 {} 无法监听：已被其他程序占用", port),
-                {{"port", std::int64_t{port}}});
+void take_record(Instance& instance, engines::Record record) {
+    instance.process = std::move(record.process);
+    instance.container = std::move(record.container);
+    instance.endpoint = std::move(record.endpoint);
 }
 
-std::filesystem::path socket_directory(const std::filesystem::path& home) {
-    std::filesystem::path directory = home / "run";
-    if (!has_room(directory)) {
-        const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-        const bool usable = runtime && runtime[0] == '/';
-        directory = usable ? std::filesystem::path(runtime) / "llm-manager" : std::filesystem::path();
-        if (!usable || !has_room(directory)) directory = fmt::format("/tmp/llm-manager-{}", ::geteuid());
-    }
-    make_directories(directory, 0700);
-    check_private(directory);
-    return directory;
+std::filesystem::path log_path(const std::filesystem::path& home, const DeploymentId& id) {
+    return home / "logs" / "deployments" / (id.str() + ".log");
 }
 
 bool is_gpu_device(std::string_view text) {

@@ -8,11 +8,10 @@
 namespace llmm::deployments {
 namespace {
 
-namespace llama_server = engines::llama_server;
-
 constexpr std::int64_t kLongestIdle = 604'800;  // a week
 constexpr std::size_t kLongestName = 63;
 constexpr std::size_t kLongestRef = 1024;
+constexpr std::int64_t kMostReplicas = 16;
 
 template <class T>
 json::value or_null(const std::optional<T>& value) {
@@ -46,7 +45,7 @@ std::string valid_utf8(std::string_view text) {
 json::value to_json(const Instance& instance) {
     return json::object{{"id", instance.id.str()},
                         {"pid", instance.process ? json::value(instance.process->pid) : json::value(nullptr)},
-                        {"endpoint", instance.endpoint},
+                        {"endpoint", instance.endpoint.empty() ? json::value(nullptr) : json::value(instance.endpoint)},
                         {"state", name_of(instance.state)},
                         {"started_at", to_rfc3339(instance.started_at)},
                         {"memory_bytes", or_null(instance.memory_bytes)}};
@@ -58,6 +57,34 @@ std::optional<std::int64_t> measured_bytes(const Deployment& deployment) {
         if (instance.memory_bytes) sum = sum.value_or(0) + *instance.memory_bytes;
     }
     return sum;
+}
+
+// What was asked for beside what the engine says that it runs with, where the two differ.
+constexpr std::pair<std::string_view, std::string_view> kComparable[] = {
+    {"context_size", "context_per_slot"}, {"parallel", "parallel"},         {"gpu_layers", "gpu_layers"},
+    {"cache_type_k", "cache_type_k"},     {"cache_type_v", "cache_type_v"},
+};
+
+json::array drift_of(const Deployment& deployment) {
+    json::array drift;
+    if (!deployment.effective) return drift;
+    const json::value requested = parse_own_json(deployment.config), effective = parse_own_json(*deployment.effective);
+    if (!requested.is_object() || !effective.is_object()) return drift;
+    for (const auto& [field, reported] : kComparable) {
+        const json::value* wish = requested.as_object().if_contains(field);
+        const json::value* truth = effective.as_object().if_contains(reported);
+        if (!wish || !truth || truth->is_null() || *wish == *truth) continue;
+        if (field == "gpu_layers" && *wish == json::value(-1)) continue;  // as many as fit
+        drift.push_back(json::object{{"field", field}, {"requested", *wish}, {"effective", *truth}});
+    }
+    return drift;
+}
+
+json::value container_of(const Deployment& deployment) {
+    for (const Instance& instance : deployment.instances) {
+        if (!instance.container.empty()) return json::value(instance.container);
+    }
+    return nullptr;
 }
 
 std::optional<std::string> config_text(ObjectReader& in) {
@@ -83,10 +110,11 @@ DeploymentRequest parse_request(const json::value& body) {
     request.engine = in.choice("engine", {"auto", "llama-server"}).value_or("auto");
     request.gpu_device = in.string("gpu_device", {.min_length = 1, .max_length = 128}).value_or("auto");
     if (const auto port = in.integer("port", {.min = 1024, .max = 65'535})) request.port = static_cast<int>(*port);
-    request.replicas = static_cast<int>(in.integer("replicas", {.min = 1, .max = 16}).value_or(1));
+    request.replicas = static_cast<int>(in.integer("replicas", {.min = 1, .max = kMostReplicas}).value_or(1));
     request.config = config_text(in).value_or("{}");
     request.auto_start = in.boolean("auto_start").value_or(true);
     request.idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle}).value_or(0);
+    request.pinned = in.boolean("pinned").value_or(false);
     in.finish();
     return request;
 }
@@ -97,9 +125,14 @@ DeploymentChanges parse_changes(const json::value& body) {
         .name = in.string("name", {.min_length = 1, .max_length = kLongestName}),
         .config = config_text(in),
         .idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle})};
+    if (const auto replicas = in.integer("replicas", {.min = 1, .max = kMostReplicas}))
+        changes.replicas = static_cast<int>(*replicas);
+    changes.on_demand = in.boolean("on_demand");
+    changes.pinned = in.boolean("pinned");
     if (body.is_object() && body.get_object().empty()) {
         in.add_problem("", {"changes nothing", "没有任何修改"},
-                       {"name, config, idle_unload_seconds", "name, config, idle_unload_seconds"});
+                       {"name, config, idle_unload_seconds, replicas, on_demand, pinned",
+                        "name, config, idle_unload_seconds, replicas, on_demand, pinned"});
     }
     in.finish();
     return changes;
@@ -123,25 +156,41 @@ json::value to_json(const Deployment& deployment) {
         {"gpu_device", deployment.gpu_device},
         {"config", parse_own_json(deployment.config)},
         {"effective", deployment.effective ? parse_own_json(*deployment.effective) : json::value(nullptr)},
+        {"drift", drift_of(deployment)},
         {"replicas", deployment.replicas},
         {"idle_unload_seconds", deployment.idle_unload_seconds},
+        {"on_demand", deployment.on_demand},
+        {"pinned", deployment.pinned},
         {"last_error", deployment.last_error ? json::value(valid_utf8(*deployment.last_error)) : json::value(nullptr)},
         {"restarts", deployment.restarts},
-        {"container_id", nullptr},
+        {"container_id", container_of(deployment)},
         {"instances", std::move(instances)},
-        {"memory", json::object{{"estimated_bytes", nullptr}, {"measured_bytes", or_null(measured_bytes(deployment))}}},
+        {"memory", json::object{{"estimated_bytes", or_null(deployment.memory_estimated)},
+                                {"gpu_estimated_bytes", or_null(deployment.gpu_memory_estimated)},
+                                {"measured_bytes", or_null(measured_bytes(deployment))}}},
         {"created_at", to_rfc3339(deployment.created_at)},
         {"updated_at", to_rfc3339(deployment.updated_at)}};
 }
 
+json::value to_json(const DeploymentEvent& event) {
+    return json::object{{"kind", event.kind},
+                        {"reason", event.reason.empty() ? json::value(nullptr) : json::value(valid_utf8(event.reason))},
+                        {"instance_id", or_null(event.instance_id)},
+                        {"time", to_rfc3339(event.time)}};
+}
+
 json::value to_json(const EngineInfo& engine, bool chinese) {
     json::value reason;
-    if (engine.reason) reason = chinese ? engine.reason->zh : engine.reason->en;
-    return json::object{{"name", engine.name},
-                        {"available", !engine.reason.has_value()},
-                        {"version", or_null(engine.version)},
+    const auto& found = engine.availability;
+    if (found.reason) reason = chinese ? found.reason->zh : found.reason->en;
+    json::array formats;
+    for (const std::string_view format : engine.descriptor->formats)
+        formats.emplace_back(format);
+    return json::object{{"name", engine.descriptor->name},
+                        {"available", !found.reason.has_value()},
+                        {"version", or_null(found.version)},
                         {"reason", std::move(reason)},
-                        {"formats", json::value_from(engine.formats)}};
+                        {"formats", std::move(formats)}};
 }
 
 // Engines write both streams into one file, without a time of ours: what is not known is null.
@@ -156,44 +205,13 @@ json::value to_json(const LogTail& tail) {
     return json::object{{"lines", std::move(lines)}, {"truncated", tail.truncated}};
 }
 
-void check_config(const std::string& config) {
-    Details problems = llama_server::validate(parse_own_json(config));
+void check_config(const engines::Engine& engine, const std::string& config) {
+    Details problems = engine.check(config);
     if (problems.empty()) return;
     for (Detail& problem : problems)
         problem.name.insert(0, problem.name.empty() ? "config" : "config.");
     throw Error(ErrorCode::validation_failed,
                 Text{"some options of the engine are not as described", "部分引擎参数不符合要求"}, std::move(problems));
-}
-
-engines::OptionValues engine_options(const std::string& config, const std::string& gpu_device) {
-    json::value options = parse_own_json(config);
-    if (gpu_device == "cpu") options.as_object()["gpu_layers"] = 0;
-    return llama_server::parse_options(options);
-}
-
-Task<std::string> read_effective(Upstream& engine) {
-    const json::object reported = co_await llama_server::effective(engine);
-    const auto value = [&reported](std::string_view name) {
-        const json::value* found = reported.if_contains(name);
-        return found ? *found : json::value(nullptr);
-    };
-    const json::value per_slot = value("context_size");
-    const json::value parallel = value("parallel");
-    json::value total;
-    if (per_slot.is_int64() && parallel.is_int64()) total = per_slot.get_int64() * parallel.get_int64();
-    json::object effective{{"context_size", std::move(total)},
-                           {"context_per_slot", per_slot},
-                           {"parallel", parallel},
-                           {"engine_version", value("build")},
-                           {"model_file", value("model_file")},
-                           {"chat_template_sha256", value("chat_template_sha256")}};
-    const json::value can_read = value("modalities");
-    if (const json::object* modalities = can_read.if_object()) {
-        for (const auto& [name, supported] : *modalities) {
-            if (supported.is_bool()) effective[name] = supported;
-        }
-    }
-    co_return json::serialize(effective);
 }
 
 void publish_created(EventBus& events, const Deployment& deployment) {
@@ -202,6 +220,12 @@ void publish_created(EventBus& events, const Deployment& deployment) {
 
 void publish_updated(EventBus& events, const Deployment& deployment) {
     events.publish(kTopic, "updated", to_json(deployment));
+}
+
+void publish_event(EventBus& events, const DeploymentId& id, const DeploymentEvent& event) {
+    json::object data = to_json(event).as_object();
+    data["deployment_id"] = id.str();
+    events.publish(kTopic, "happened", std::move(data));
 }
 
 void publish_deleted(EventBus& events, const DeploymentId& id) {

@@ -1,5 +1,4 @@
 #pragma once
-#include "base/async/task.hpp"
 #include "base/events/event_bus.hpp"
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_log.hpp"
@@ -20,19 +19,18 @@ DeploymentRequest parse_request(const boost::json::value& body);
 DeploymentChanges parse_changes(const boost::json::value& body);
 
 boost::json::value to_json(const Deployment& deployment);
+boost::json::value to_json(const DeploymentEvent& event);
 boost::json::value to_json(const EngineInfo& engine, bool chinese);
 boost::json::value to_json(const LogTail& tail);
 boost::json::value log_line_json(std::string_view text);
 
 // Throws VALIDATION_FAILED naming each bad field as "config.<field>".
-void check_config(const std::string& config);
-engines::OptionValues engine_options(const std::string& config, const std::string& gpu_device);
-// What an engine says about itself, in the words of the contract. Throws ENGINE_FAILED.
-Task<std::string> read_effective(Upstream& engine);
+void check_config(const engines::Engine& engine, const std::string& config);
 
 inline constexpr std::string_view kTopic = "deployments";
 void publish_created(EventBus& events, const Deployment& deployment);
 void publish_updated(EventBus& events, const Deployment& deployment);
+void publish_event(EventBus& events, const DeploymentId& id, const DeploymentEvent& event);
 void publish_deleted(EventBus& events, const DeploymentId& id);
 
 }  // namespace llmm::deployments

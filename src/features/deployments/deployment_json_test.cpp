@@ -1,9 +1,11 @@
 #include "features/deployments/deployment_json.hpp"
 
 #include "base/json/json.hpp"
+#include "integrations/engines/llama_server/llama_server_engine.hpp"
 
 #include <set>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
@@ -66,8 +68,11 @@ TEST(DeploymentJson, every_bad_field_is_named) {
 }
 
 TEST(DeploymentJson, problems_of_the_config_have_its_name) {
+    asio::io_context loop;
+    BlockingPool files("files", 1);
+    const engines::llama_server::LlamaServerEngine engine({loop.get_executor(), files, "/"}, {});
     try {
-        check_config(R"({"parallel":0,"port":1})");
+        check_config(engine, R"({"parallel":0,"port":1})");
         FAIL() << "accepted";
     } catch (const Error& error) {
         std::set<std::string> names;
@@ -89,8 +94,11 @@ TEST(DeploymentJson, what_is_not_known_is_null) {
 }
 
 TEST(DeploymentJson, a_deployment_on_the_cpu_has_no_layers_elsewhere) {
-    EXPECT_EQ(engine_options("{}", "cpu").integer("gpu_layers"), 0);
-    EXPECT_NE(engine_options("{}", "auto").integer("gpu_layers"), 0);
+    engines::Order order;
+    order.gpu_device = "cpu";
+    EXPECT_EQ(engines::llama_server::options_of(order).integer("gpu_layers"), 0);
+    order.gpu_device = "auto";
+    EXPECT_NE(engines::llama_server::options_of(order).integer("gpu_layers"), 0);
 }
 
 }  // namespace

@@ -28,13 +28,14 @@ Task<std::string> ask(Upstream& engine) {
 TEST(RealDeployment, runs_answers_and_is_adopted) {
     test::DeploymentWorld world;
     world.end(false);
-    world.settings.llama_server = variable("LLM_MANAGER_LLAMA_SERVER");
-    world.settings.path_variable = variable("PATH");
-    world.settings.user_data = std::filesystem::path(variable("HOME")) / ".local/share/llm-manager";
+    world.places = {.configured = variable("LLM_MANAGER_LLAMA_SERVER"),
+                    .path_variable = variable("PATH"),
+                    .home = {},
+                    .user_data = std::filesystem::path(variable("HOME")) / ".local/share/llm-manager"};
     world.begin();
     const auto engine = world.run(world.service->engines()).at(0);
-    ASSERT_FALSE(engine.reason) << "no llama-server here: run scripts/install-llama-server (" << engine.reason->en
-                                << ')';
+    ASSERT_FALSE(engine.availability.reason)
+        << "no llama-server here: run scripts/install-llama-server (" << engine.availability.reason->en << ')';
 
     const auto created = world.create({.config = R"({"context_size":256,"parallel":2})"});
     auto lease = world.lease(created);

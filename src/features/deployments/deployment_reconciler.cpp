@@ -3,54 +3,48 @@
 #include "base/async/race.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
+#include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_json.hpp"
-#include "features/models/model_service.hpp"
+#include "features/deployments/memory_planner.hpp"
 
 #include <algorithm>
-#include <random>
+#include <ranges>
 
 #include <fmt/format.h>
 
 namespace llmm::deployments {
 namespace {
 
-namespace llama_server = engines::llama_server;
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
+using State = Runner::State;
 
 constexpr milliseconds kForever = std::chrono::hours(24);
-constexpr std::size_t kLinesToExplain = 100;
-constexpr std::size_t kLinesToShow = 5;
-constexpr int kKeptLogs = 3;
+// So many requests more than the least busy one an instance may have and still get those that it knows the beginning
+// of.
+constexpr std::size_t kAffinitySlack = 2;
 
-// Half of the delay is fixed, half is random: engines that failed together don't come back together.
-milliseconds jittered(milliseconds delay) {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    std::uniform_int_distribution<std::int64_t> part(delay.count() / 2, delay.count());
-    return milliseconds(part(random));
+Task<> run(std::shared_ptr<Runner> runner) {
+    co_await runner->run();
 }
 
-// More than one per cent apart: what is less is not worth a row and an event.
-bool differs(std::optional<std::int64_t> before, std::int64_t after) {
-    return !before || std::abs(*before - after) * 100 > *before;
-}
-
-Task<> ended_then_keep(Process& process, std::optional<ExitStatus>& status) {
-    status = co_await process.wait();
+// splitmix64's finalizer: spreads neighbouring numbers.
+std::uint64_t mixed(std::uint64_t value) {
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
 }
 
 }  // namespace
 
-Reconciler::Reconciler(Deps deps, Settings settings, DeploymentId id, std::optional<Adopted> adopted)
-    : deps_(deps), settings_(settings), id_(std::move(id)), changed_(deps.executor), settled_(deps.executor) {
-    if (!adopted) return;
-    const auto endpoint = parse_endpoint(adopted->instance.endpoint).value_or(Endpoint(UnixEndpoint{}));
-    engine_.emplace(Engine{.instance = std::move(adopted->instance),
-                           .process = std::move(adopted->process),
-                           .endpoint = endpoint,
-                           .upstream = std::make_shared<Upstream>(endpoint),
-                           .model = {}});
-}
+Reconciler::Reconciler(Deps deps, Runner::Settings settings, DeploymentId id, std::vector<Runner::Adopted> adopted)
+    : deps_(deps),
+      settings_(std::move(settings)),
+      id_(std::move(id)),
+      adopted_(std::move(adopted)),
+      loops_(deps.executor),
+      changed_(deps.executor),
+      settled_(deps.executor) {}
 
 void Reconciler::poke() {
     ++version_;
@@ -58,20 +52,19 @@ void Reconciler::poke() {
 }
 
 void Reconciler::retry() {
-    parked_ = false;
     unloaded_ = false;
-    crashes_.clear();
-    early_exits_ = failures_ = 0;
-    not_before_ = Clock::time_point::min();
+    for (const auto& runner : runners_)
+        runner->retry();
     poke();
 }
 
 void Reconciler::restart() {
-    restart_wanted_ = true;
+    ++generation_;
+    happened("changed", "a restart is wanted", std::nullopt);
     retry();
 }
 
-void Reconciler::finish(Leave leave) {
+void Reconciler::finish(Runner::Leave leave) {
     finishing_ = leave;
     poke();
 }
@@ -81,8 +74,31 @@ Task<> Reconciler::ended() {
         co_await wait_settled(settlements_);
 }
 
+void Reconciler::runner_changed() {
+    untold_ = true;
+    poke();
+}
+
+void Reconciler::runner_failed(std::string what, bool gave_up) {
+    last_error_ = std::move(what);
+    if (!gave_up) ++more_restarts_;
+    untold_ = true;
+    poke();
+}
+
+void Reconciler::happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) {
+    happened_.push_back({.instance_id = instance ? std::optional(instance->str()) : std::nullopt,
+                         .kind = std::string(kind),
+                         .reason = std::move(reason),
+                         .time = now()});
+}
+
+bool Reconciler::keeps_log(const Runner& runner) const {
+    return !runners_.empty() && runners_.front().get() == &runner;
+}
+
 Task<> Reconciler::run() {
-    while (!(finishing_ && (!engine_ || *finishing_ == Leave::engine_running))) {
+    while (!(finishing_ && runners_.empty() && adopted_.empty())) {
         seen_ = version_;
         std::exception_ptr failure;
         try {
@@ -92,245 +108,284 @@ Task<> Reconciler::run() {
         }
         if (failure) {  // the database, mostly: the next turn begins with what is true then
             log::error("a deployment's step failed", {{"deployment", id_.str()}, {"error", describe(failure)}});
-            co_await wait(settings_.pace.first_delay);
+            co_await changed_or_late(settings_.pace.first_delay);
         }
     }
+    co_await loops_.wait();
     ended_ = true;
-    wake_waiters();
-}
-
-Task<> Reconciler::turn() {
-    if (!engine_) restart_wanted_ = false;
-    const auto row = co_await deps_.store.find(id_);
-    const bool wanted = row && row->desired == Desired::running && !finishing_ && !unloaded_;
-    if (engine_ && (!wanted || restart_wanted_)) {
-        co_await end_engine();
-    } else if (engine_) {
-        co_await watch(*row);
-    } else if (wanted && !parked_ && Clock::now() >= not_before_) {
-        co_await begin_engine(*row);
-    } else if (finishing_ || !row) {
-        co_await wait(kForever);
-    } else if (wanted && !parked_) {
-        co_await wait(std::max(milliseconds(1), duration_cast<milliseconds>(not_before_ - Clock::now())));
-    } else {
-        const Status settled = wanted ? Status::failed : Status::stopped;
-        if (row->status != settled) co_await settle({.status = settled});
-        wake_waiters();
-        co_await wait(kForever);
-    }
-}
-
-Task<> Reconciler::begin_engine(const Deployment& wanted) {
-    std::optional<Error> failure;
-    try {
-        engine_.emplace(co_await spawn(wanted));
-    } catch (const Error& error) {
-        failure = error;
-    }
-    if (!failure) {
-        co_await deps_.store.update_instance(engine_->instance);
-        co_await announce();
-        co_return;
-    }
-    for (const Instance& instance : (co_await deps_.store.find(id_)).value_or(wanted).instances) {
-        co_await deps_.store.remove_instance(instance.id);
-    }
-    if (!failure->log_note().empty()) {
-        log::warning("an engine can't be started", {{"deployment", id_.str()}, {"note", failure->log_note()}});
-    }
-    // A port gets free again; a model or a program that is missing does not come by itself.
-    if (failure->code() != ErrorCode::port_in_use) parked_ = true;
-    co_await after_failure(fmt::format("{}: {}", name_of(failure->code()), failure->message().en), false);
-}
-
-// The row comes before the process and the process before its pid: whatever kills us in between, the next run finds the
-// engine by its row or by its environment.
-Task<Reconciler::Engine> Reconciler::spawn(const Deployment& wanted) {
-    const auto model = co_await deps_.models.engine_path(wanted.model_id);
-    const InstanceId id = InstanceId::generate();
-    const Endpoint endpoint = co_await deps_.starter.endpoint_for(id, wanted.port);
-    Instance instance{.id = id,
-                      .state = InstanceState::starting,
-                      .process = {},
-                      .endpoint = to_string(endpoint),
-                      .memory_bytes = {},
-                      .started_at = now()};
-    const ProcessSpec spec = co_await deps_.starter.spec(wanted, instance.id, endpoint, model);
-    co_await deps_.store.insert_instance(id_, instance);
-    co_await settle({.status = Status::deploying});
-    const auto log_start = co_await deps_.files.run([&spec] { return log_size(spec.output); });
-    Process process = Process::start(deps_.executor, spec);
-    instance.process = process.identity();
-    log::info("engine started", {{"deployment", wanted.name}, {"pid", instance.process->pid}});
-    co_return Engine{.instance = std::move(instance),
-                     .process = std::move(process),
-                     .endpoint = endpoint,
-                     .upstream = std::make_shared<Upstream>(endpoint),
-                     .model = wanted.name,
-                     .log_start = log_start};
-}
-
-// Until something is to be decided: the engine has ended, failed, or something else is wanted.
-Task<> Reconciler::watch(const Deployment& wanted) {
-    if (engine_->model.empty()) engine_->model = wanted.name;
-    while (engine_ && version_ == seen_) {
-        co_await check(wanted);
-        if (!engine_ || version_ != seen_) co_return;
-        const Woken woken =
-            co_await wait(engine_->ready() ? settings_.pace.health_interval : settings_.pace.start_poll);
-        if (woken != Woken::ended) continue;
-        const ExitStatus status = co_await engine_->process.wait();
-        const bool was_ready = engine_->was_ready;
-        std::string what = co_await describe_end("the engine ended with " + status.to_string(), status);
-        co_await forget_engine();
-        co_await after_failure(std::move(what), was_ready);
-    }
-}
-
-Task<> Reconciler::check(const Deployment& wanted) {
-    auto health = llama_server::Health::failed;
-    std::optional<ExitStatus> status;
-    const auto upstream = engine_->upstream;
-    // Whoever wants a change, or the end of the process, doesn't wait for an engine that hangs.
-    co_await race(assign(llama_server::health(*upstream), health),
-                  [](Reconciler& self, std::optional<ExitStatus>& ended) -> Task<> {
-                      co_await race(ended_then_keep(self.engine_->process, ended),
-                                    self.changed_or_late(self.settings_.pace.health_limit));
-                  }(*this, status));
-    if (status || version_ != seen_) co_return;
-
-    const auto time = Clock::now();
-    if (health == llama_server::Health::ready) {
-        engine_->healthy_at = time;
-        if (!engine_->ready()) co_await became_ready();
-        if (engine_->ready() && time - engine_->measured_at >= settings_.pace.measure_interval) co_await measure();
-        if (time - engine_->started > settings_.pace.crash_window) failures_ = 0;
-        if (idle_too_long(wanted)) {
-            unloaded_ = true;
-            poke();
-        }
-        co_return;
-    }
-    const bool hangs = engine_->was_ready && time - engine_->healthy_at > settings_.pace.unhealthy_limit;
-    const bool too_slow = !engine_->was_ready && time - engine_->started > settings_.start_timeout;
-    if (!hangs && !too_slow) co_return;
-    const bool was_ready = engine_->was_ready;
-    std::string what = co_await describe_end(
-        hangs ? fmt::format("the engine did not answer for {} s",
-                            duration_cast<std::chrono::seconds>(time - engine_->healthy_at).count())
-              : fmt::format("the engine was not ready after {} s",
-                            duration_cast<std::chrono::seconds>(time - engine_->started).count()),
-        ExitStatus{});
-    co_await engine_->process.stop(settings_.stop_grace);
-    co_await forget_engine();
-    co_await after_failure(std::move(what), was_ready);
-}
-
-Task<> Reconciler::became_ready() {
-    std::string effective;
-    try {
-        effective = co_await read_effective(*engine_->upstream);
-    } catch (const Error& error) {
-        log::warning("an engine does not tell its settings", {{"deployment", id_.str()}, {"note", error.log_note()}});
-        co_return;  // asked again with the next look
-    }
-    engine_->instance.state = InstanceState::ready;
-    engine_->was_ready = true;
-    early_exits_ = 0;
-    activity_->last_use = Clock::now();
-    co_await deps_.store.update_instance(engine_->instance);
-    co_await measure();
-    co_await settle({.status = Status::running, .effective = std::move(effective), .last_error = {}});
-}
-
-Task<> Reconciler::measure() {
-    engine_->measured_at = Clock::now();
-    const pid_t pid = engine_->process.identity().pid;
-    const auto log = deps_.starter.log_path(id_);
-    const auto bytes = co_await deps_.files.run([this, pid, &log] {
-        rotate_log(log, settings_.max_log_bytes, kKeptLogs);
-        return resident_bytes(pid);
-    });
-    if (!bytes || !differs(engine_->instance.memory_bytes, static_cast<std::int64_t>(*bytes))) co_return;
-    engine_->instance.memory_bytes = static_cast<std::int64_t>(*bytes);
-    co_await deps_.store.update_instance(engine_->instance);
-    co_await announce();
-}
-
-Task<> Reconciler::end_engine() {
-    restart_wanted_ = false;
-    engine_->instance.state = InstanceState::stopping;
-    co_await deps_.store.update_instance(engine_->instance);
-    co_await announce();
-    co_await engine_->process.stop(settings_.stop_grace);
-    co_await forget_engine();
-    const auto row = co_await deps_.store.find(id_);
-    const bool again = row && row->desired == Desired::running && !finishing_ && !unloaded_;
-    if (row) co_await settle({.status = again ? Status::deploying : Status::stopped});
-}
-
-// The process is gone: so is its row.
-Task<> Reconciler::forget_engine() {
-    const InstanceId instance = engine_->instance.id;
-    const Endpoint endpoint = engine_->endpoint;
-    engine_.reset();
-    co_await deps_.files.run([&endpoint] { remove_socket(endpoint); });
-    co_await deps_.store.remove_instance(instance);
-}
-
-Task<> Reconciler::after_failure(std::string what, bool was_ready) {
-    const auto time = Clock::now();
-    const Pace& pace = settings_.pace;
-    crashes_.push_back(time);
-    while (time - crashes_.front() > pace.crash_window)
-        crashes_.pop_front();
-    if (!was_ready) ++early_exits_;
-    if (early_exits_ >= pace.max_early_exits || crashes_.size() >= pace.max_crashes) parked_ = true;
-    const auto doublings = std::min<std::size_t>(failures_++, 20);
-    not_before_ = time + jittered(std::min(pace.longest_delay, pace.first_delay * (1 << doublings)));
-    log::warning("engine failed", {{"deployment", id_.str()}, {"how", what}, {"gave_up", parked_}});
-    co_await settle({.status = parked_ ? Status::failed : Status::deploying,
-                     .effective = {},
-                     .last_error = std::move(what),
-                     .more_restarts = parked_ ? 0 : 1});
-}
-
-Task<std::string> Reconciler::describe_end(std::string how, ExitStatus status) {
-    const auto log = deps_.starter.log_path(id_);
-    const auto start = engine_->log_start;
-    const auto lines = co_await deps_.files.run([&log, start] { return log_since(log, start, kLinesToExplain); });
-    std::string text = fmt::format("{}: {}", how, llama_server::explain_failure(lines, status).text.en);
-    for (std::size_t i = lines.size() > kLinesToShow ? lines.size() - kLinesToShow : 0; i < lines.size(); ++i) {
-        text += "\n" + lines[i];
-    }
-    co_return text;
-}
-
-Task<> Reconciler::settle(DeploymentStore::Observation observation) {
-    co_await deps_.store.observe(id_, std::move(observation));
-    co_await announce();
-    wake_waiters();
-}
-
-void Reconciler::wake_waiters() {
     ++settlements_;
     settled_.notify();
 }
 
-Task<> Reconciler::announce() {
-    if (const auto row = co_await deps_.store.find(id_)) publish_updated(deps_.events, *row);
+Task<> Reconciler::turn() {
+    const auto row = co_await deps_.store.find(id_);
+    if (row) may_unload_ = !row->pinned && (row->on_demand || row->idle_unload_seconds > 0);
+    if (row) begin(std::exchange(adopted_, {}), *row);
+    if (!row) adopted_.clear();
+    drop_ended();
+    const bool wanted = row && row->desired == Desired::running && !finishing_ && !unloaded_;
+    if (wanted) {
+        arrange(*row);
+    } else {
+        dismiss();
+    }
+    if (row) co_await tell(*row, wanted);
+    ++settlements_;
+    settled_.notify();
+    if (row && wanted && idle_too_long(*row)) {
+        unloaded_ = true;
+        happened("unloaded", fmt::format("no request for {} s", row->idle_unload_seconds), std::nullopt);
+        co_return;
+    }
+    if (!(finishing_ && runners_.empty())) co_await changed_or_late(row ? next_look(*row) : kForever);
 }
 
-Task<Reconciler::Woken> Reconciler::wait(milliseconds limit) {
-    std::optional<ExitStatus> status;
-    if (engine_) {
-        co_await race(ended_then_keep(engine_->process, status), changed_or_late(limit));
-        if (status) co_return Woken::ended;
-    } else {
-        co_await changed_or_late(limit);
+void Reconciler::begin(std::vector<Runner::Adopted> adopted, const Deployment& row) {
+    const std::string spec = spec_of(row);
+    if (!spec_.empty() && spec_ != spec) {
+        ++generation_;
+        happened("changed", "other settings are wanted", std::nullopt);
     }
-    co_return version_ != seen_ ? Woken::changed : Woken::time;
+    spec_ = spec;
+    for (Runner::Adopted& engine : adopted) {
+        // What an older version of this program started has no spec: nothing says that it differs.
+        const bool same = engine.row.spec.empty() || engine.row.spec == spec_;
+        add(row, same ? generation_ : 0, std::move(engine));
+    }
+}
+
+void Reconciler::add(const Deployment& row, std::uint64_t generation, std::optional<Runner::Adopted> adopted) {
+    const auto runner = std::make_shared<Runner>(
+        Runner::Deps{deps_.executor, deps_.store, deps_.models, deps_.files, deps_.engine, deps_.memory, *this},
+        settings_, row, generation, std::move(adopted));
+    runners_.push_back(runner);
+    loops_.spawn("engine", deployments::run(runner));
+}
+
+// Old instances answer until new ones do, where there is room for one more; then they finish what they have begun.
+void Reconciler::arrange(const Deployment& row) {
+    Runners current, old;
+    for (const auto& runner : runners_) {
+        if (!runner->leaving()) (runner->generation() == generation_ ? current : old).push_back(runner);
+    }
+    const auto target = static_cast<std::size_t>(row.replicas);
+    std::erase_if(old, [](const auto& runner) {
+        if (!runner->takes_requests()) runner->finish(Runner::Leave::stopped);
+        return runner->leaving();
+    });
+    // Those that don't answer go first.
+    std::ranges::stable_partition(current, &Runner::takes_requests, [](const auto& r) -> Runner& { return *r; });
+    for (; current.size() > target; current.pop_back())
+        current.back()->drain(settings_.pace.replace_drain);
+    if (old.empty()) no_surge_ = false;
+    for (const auto& runner : current) {
+        if (old.empty() || runner->failure() != ErrorCode::insufficient_memory) continue;
+        no_surge_ = true;
+        runner->finish(Runner::Leave::stopped);
+    }
+    std::size_t serving = old.size() + static_cast<std::size_t>(std::ranges::count_if(
+                                           current, [](const auto& runner) { return runner->takes_requests(); }));
+    for (; !old.empty() && serving > target; --serving, old.pop_back())
+        old.back()->drain(settings_.pace.replace_drain);
+
+    const bool surge = !row.port && !no_surge_;
+    const std::size_t room = target + (!old.empty() && surge ? 1 : 0);
+    const bool some_leave = std::ranges::any_of(runners_, [](const auto& runner) { return runner->leaving(); });
+    if (current.size() < target && !surge && !old.empty() && !some_leave)
+        old.back()->drain(settings_.pace.replace_drain);
+    for (std::size_t count = current.size(); count < target && runners_.size() < room; ++count)
+        add(row, generation_, std::nullopt);
+}
+
+void Reconciler::dismiss() {
+    for (const auto& runner : runners_) {
+        if (finishing_) {
+            runner->finish(*finishing_);
+        } else {
+            runner->drain(settings_.pace.stop_drain);
+        }
+    }
+}
+
+void Reconciler::drop_ended() {
+    std::erase_if(runners_, [](const auto& runner) { return runner->state() == State::ended; });
+}
+
+Status Reconciler::status_of(const Deployment& row, bool wanted) const {
+    const auto is = [](State state) { return [state](const auto& runner) { return runner->state() == state; }; };
+    if (!wanted) return runners_.empty() ? Status::stopped : row.status;
+    if (std::ranges::any_of(runners_, is(State::ready))) return Status::running;
+    const bool hopeless = std::ranges::all_of(
+        runners_, [](const auto& r) { return r->state() == State::parked || r->state() == State::unhealthy; });
+    return hopeless && !runners_.empty() ? Status::failed : Status::deploying;
+}
+
+// Writes what has changed, and tells it.
+Task<> Reconciler::tell(const Deployment& row, bool wanted) {
+    for (const auto& runner : runners_)
+        if (runner->state() == State::ready) load_time_ = runner->load_time();
+    status_ = status_of(row, wanted);
+    if (finishing_ == Runner::Leave::running) co_return;
+    DeploymentStore::Observation now{.status = status_of(row, wanted), .effective = {}, .last_error = {}};
+    for (const auto& runner : std::views::reverse(runners_)) {
+        if (!now.effective && runner->state() == State::ready) now.effective = runner->effective();
+    }
+    now.last_error = std::exchange(last_error_, std::nullopt);
+    now.more_restarts = std::exchange(more_restarts_, 0);
+    const bool differs =
+        now.status != row.status || now.effective != row.effective || now.last_error || now.more_restarts;
+    if (differs) co_await deps_.store.observe(id_, std::move(now));
+    if (auto events = std::exchange(happened_, {}); !events.empty()) {
+        co_await deps_.store.add_events(id_, events);
+        for (const DeploymentEvent& event : events)
+            publish_event(deps_.events, id_, event);
+    }
+    if (!std::exchange(untold_, false) && !differs) co_return;
+    if (const auto seen = co_await deps_.store.find(id_)) publish_updated(deps_.events, *seen);
+}
+
+bool Reconciler::idle_too_long(const Deployment& row) const {
+    if (row.idle_unload_seconds == 0 || runners_.empty()) return false;
+    const auto time = Clock::now();
+    return std::ranges::all_of(runners_, [&](const auto& runner) {
+        return runner->state() == State::ready && runner->leases() == 0 &&
+               time - runner->last_use() > std::chrono::seconds(row.idle_unload_seconds);
+    });
+}
+
+milliseconds Reconciler::next_look(const Deployment& row) const {
+    return row.idle_unload_seconds > 0 && !runners_.empty() ? settings_.pace.health_interval : kForever;
+}
+
+bool Reconciler::all_parked() const {
+    return !runners_.empty() &&
+           std::ranges::all_of(runners_, [](const auto& runner) { return runner->state() == State::parked; });
+}
+
+LoadProgress Reconciler::progress() const {
+    LoadProgress progress{.status = status_, .waiting = waiting_, .elapsed = {}, .expected = load_time_};
+    for (const auto& runner : runners_) {
+        if (runner->state() != State::starting) continue;
+        const auto elapsed = duration_cast<milliseconds>(Clock::now() - runner->started());
+        progress.elapsed = std::max(progress.elapsed.value_or(elapsed), elapsed);
+    }
+    return progress;
+}
+
+std::optional<InstanceActivity> Reconciler::activity(const InstanceId& instance) const {
+    for (const auto& runner : runners_) {
+        if (runner->instance() != instance) continue;
+        const bool busy = !may_unload_ || runner->leases() > 0 || runner->state() != State::ready || runner->leaving();
+        return InstanceActivity{.busy = busy,
+                                .idle = duration_cast<milliseconds>(Clock::now() - runner->last_use()),
+                                .load = runner->load_time()};
+    }
+    return std::nullopt;
+}
+
+bool Reconciler::unload(std::string reason) {
+    const bool used = std::ranges::any_of(runners_, [](const auto& runner) { return runner->leases() > 0; });
+    if (used || !may_unload_ || finishing_) return false;
+    unloaded_ = true;
+    happened("unloaded", std::move(reason), std::nullopt);
+    poke();
+    return true;
+}
+
+Task<> Reconciler::unloaded() {
+    while (unloaded_ && !runners_.empty() && !ended_)
+        co_await wait_settled(settlements_);
+}
+
+std::vector<std::shared_ptr<Upstream>> Reconciler::upstreams() const {
+    std::vector<std::shared_ptr<Upstream>> all;
+    for (const auto& runner : runners_)
+        if (auto upstream = runner->upstream()) all.push_back(std::move(upstream));
+    return all;
+}
+
+// Least busy, but requests that begin alike stay together: their instance has the beginning in its cache.
+Runner* Reconciler::pick(std::uint64_t affinity) const {
+    Runner* best = nullptr;
+    Runner* preferred = nullptr;
+    std::uint64_t highest = 0;
+    for (std::size_t i = 0; i < runners_.size(); ++i) {
+        Runner* const runner = runners_[i].get();
+        if (!runner->takes_requests()) continue;
+        const bool quieter = !best || runner->leases() < best->leases() ||
+                             (runner->leases() == best->leases() && runner->last_use() < best->last_use());
+        if (quieter) best = runner;
+        // Rendezvous hashing: another replica moves only its share of the beginnings.
+        const std::uint64_t weight = mixed(affinity + i * 0x9e3779b97f4a7c15u);
+        if (affinity == 0 || (preferred && weight <= highest)) continue;
+        preferred = runner;
+        highest = weight;
+    }
+    return preferred && preferred->leases() <= best->leases() + kAffinitySlack ? preferred : best;
+}
+
+// What a client is told that has waited for long enough.
+Error Reconciler::loading_error(const Deployment& row) const {
+    const LoadProgress now = progress();
+    const auto in_ms = [](const std::optional<milliseconds>& time) { return time ? time->count() : std::int64_t{-1}; };
+    std::int64_t left = 5'000;
+    if (now.elapsed && now.expected)
+        left = std::clamp<std::int64_t>((*now.expected - *now.elapsed).count(), 1'000, 60'000);
+    Details details{{"loading", true},
+                    {"deployment", row.name},
+                    {"state", std::string(name_of(now.status))},
+                    {"requests_waiting", static_cast<std::int64_t>(now.waiting)}};
+    if (now.elapsed) details.push_back({"elapsed_ms", in_ms(now.elapsed)});
+    if (now.expected) details.push_back({"expected_ms", in_ms(now.expected)});
+    return Error(ErrorCode::engine_unavailable,
+                 Text::format("{} is still being loaded: try again", "{} 仍在加载，请稍后重试", row.name),
+                 std::move(details))
+        .with_retry_after(static_cast<int>((left + 999) / 1000));
+}
+
+Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline, std::uint64_t affinity) {
+    const std::shared_ptr<void> counted(&++waiting_, [](std::size_t* waiting) { --*waiting; });
+    co_return co_await wait_ready(deadline, affinity);
+}
+
+Task<EngineLease> Reconciler::wait_ready(Clock::time_point deadline, std::uint64_t affinity) {
+    bool tried = false;
+    while (true) {
+        const std::uint64_t seen = settlements_;
+        const auto row = co_await deps_.store.find(id_);
+        if (!row) fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_.str());
+        if (row->desired == Desired::stopped && row->on_demand && !finishing_) {
+            co_await deps_.store.set_desired(id_, Desired::running);
+            retry();
+            continue;
+        }
+        if (row->desired == Desired::stopped || finishing_) {
+            fail(ErrorCode::state_conflict, "the deployment {} is stopped: start it first", "部署 {} 已停止，请先启动",
+                 row->name);
+        }
+        if (std::exchange(unloaded_, false)) poke();
+        if (Runner* const runner = pick(affinity)) co_return runner->lease();
+        const bool no_room = all_parked() && runners_.front()->failure() == ErrorCode::insufficient_memory;
+        // Others may have gone since it was refused.
+        if (no_room && !std::exchange(tried, true)) {
+            retry();
+            continue;
+        }
+        if (no_room) {
+            throw Error(ErrorCode::insufficient_memory,
+                        Text::format("there is not enough memory for {}", "内存不足，无法运行 {}", row->name),
+                        {{"last_error", last_error_.value_or(row->last_error.value_or(""))}})
+                .with_retry_after(10);
+        }
+        if (all_parked()) {
+            throw Error(ErrorCode::engine_failed,
+                        Text::format("the engine of {} keeps failing", "部署 {} 的引擎反复失败", row->name),
+                        {{"last_error", last_error_.value_or(row->last_error.value_or(""))}});
+        }
+        const auto left = duration_cast<milliseconds>(deadline - Clock::now());
+        if (left <= milliseconds(0)) throw loading_error(*row);
+        co_await race(wait_settled(seen), sleep_for(left));
+    }
 }
 
 Task<> Reconciler::wait_changed(std::uint64_t seen) {
@@ -345,45 +400,6 @@ Task<> Reconciler::changed_or_late(milliseconds limit) {
 Task<> Reconciler::wait_settled(std::uint64_t seen) {
     while (settlements_ == seen)
         co_await settled_.wait();
-}
-
-bool Reconciler::idle_too_long(const Deployment& wanted) const {
-    if (wanted.idle_unload_seconds == 0 || activity_->leases > 0) return false;
-    return Clock::now() - activity_->last_use > std::chrono::seconds(wanted.idle_unload_seconds);
-}
-
-EngineLease Reconciler::lease() {
-    ++activity_->leases;
-    std::shared_ptr<void> busy(nullptr, [activity = activity_](void*) {
-        --activity->leases;
-        activity->last_use = Clock::now();
-    });
-    return {engine_->upstream, engine_->model, std::move(busy)};
-}
-
-Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline) {
-    while (true) {
-        const std::uint64_t seen = settlements_;
-        const auto row = co_await deps_.store.find(id_);
-        if (!row) fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_.str());
-        if (row->desired == Desired::stopped || finishing_) {
-            fail(ErrorCode::state_conflict, "the deployment {} is stopped: start it first", "部署 {} 已停止，请先启动",
-                 row->name);
-        }
-        if (std::exchange(unloaded_, false)) poke();
-        if (engine_ && engine_->ready() && !restart_wanted_) co_return lease();
-        if (parked_) {
-            throw Error(ErrorCode::engine_failed,
-                        Text::format("the engine of {} keeps failing", "部署 {} 的引擎反复失败", row->name),
-                        {{"last_error", row->last_error.value_or("")}});
-        }
-        const auto left = duration_cast<milliseconds>(deadline - Clock::now());
-        if (left <= milliseconds(0)) {
-            fail(ErrorCode::engine_timeout, "the engine of {} is not ready in time", "部署 {} 的引擎未能及时就绪",
-                 row->name);
-        }
-        co_await race(wait_settled(seen), sleep_for(left));
-    }
 }
 
 }  // namespace llmm::deployments

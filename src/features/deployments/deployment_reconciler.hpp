@@ -2,56 +2,36 @@
 #include "base/async/blocking_pool.hpp"
 #include "base/async/signal.hpp"
 #include "base/async/task.hpp"
+#include "base/async/task_group.hpp"
 #include "base/events/event_bus.hpp"
-#include "base/net/upstream.hpp"
-#include "base/process/process.hpp"
 #include "features/deployments/deployment.hpp"
-#include "features/deployments/deployment_engine.hpp"
+#include "features/deployments/deployment_runner.hpp"
 #include "features/deployments/deployment_store.hpp"
+#include "integrations/engines/engine.hpp"
 
 #include <chrono>
-#include <deque>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-
-namespace llmm::models {
-class ModelService;
-}
+#include <vector>
 
 namespace llmm::deployments {
 
-// A place at an engine that answers now. While it is held the engine counts as busy.
-class EngineLease {
-  public:
-    EngineLease(std::shared_ptr<Upstream> upstream, std::string model, std::shared_ptr<void> busy)
-        : upstream_(std::move(upstream)), model_(std::move(model)), busy_(std::move(busy)) {}
-    Upstream& upstream() { return *upstream_; }
-    const std::string& model() const { return model_; }  // the name to send in the field `model`
-
-  private:
-    std::shared_ptr<Upstream> upstream_;
-    std::string model_;
-    std::shared_ptr<void> busy_;
+// How far a start is that somebody waits for.
+struct LoadProgress {
+    Status status = Status::stopped;
+    std::size_t waiting = 0;                            // requests that wait for it
+    std::optional<std::chrono::milliseconds> elapsed;   // since the instance was started
+    std::optional<std::chrono::milliseconds> expected;  // what the last start took
 };
 
-// How often an engine is looked at, and how patient the reconciler is with one that fails.
-struct Pace {
-    std::chrono::milliseconds start_poll{50};
-    std::chrono::milliseconds health_interval{2'000};
-    std::chrono::milliseconds health_limit{5'000};      // for one answer
-    std::chrono::milliseconds unhealthy_limit{30'000};  // then it is stopped and started again
-    std::chrono::milliseconds measure_interval{10'000};
-    std::chrono::milliseconds first_delay{1'000};  // before the first restart; doubles
-    std::chrono::milliseconds longest_delay{300'000};
-    std::chrono::milliseconds crash_window{600'000};
-    std::size_t max_crashes = 5;      // within the window: failed
-    std::size_t max_early_exits = 3;  // in a row, before it was ever ready: failed
-};
+struct InstanceActivity;
 
-// Owns one deployment's engine process, its back-off and what the database says about them. Level-triggered: each turn
-// of the loop reads what is wanted, compares it with what is, and takes one step.
-class Reconciler {
+// Owns one deployment's runners and what the database says about them: how many there are, which take requests, which
+// are replaced because what is wanted has changed. Level-triggered: each turn of the loop reads what is wanted,
+// compares it with what is, and takes what steps are possible now.
+class Reconciler final : public RunnerOwner {
   public:
     struct Deps {
         asio::any_io_executor executor;
@@ -59,99 +39,92 @@ class Reconciler {
         models::ModelService& models;
         EventBus& events;
         BlockingPool& files;
-        EngineStarter& starter;
-    };
-    struct Settings {
-        std::chrono::milliseconds start_timeout;
-        std::chrono::milliseconds stop_grace;
-        std::uint64_t max_log_bytes;
-        Pace pace;
-    };
-    // `instance` and `process`: an engine that an earlier run of this program left.
-    struct Adopted {
-        Instance instance;
-        Process process;
+        engines::Engine* engine;  // null: this program does not know it any more
+        MemoryPlanner& memory;
     };
 
-    Reconciler(Deps deps, Settings settings, DeploymentId id, std::optional<Adopted> adopted);
+    Reconciler(Deps deps, Runner::Settings settings, DeploymentId id, std::vector<Runner::Adopted> adopted);
 
     // The loop; ends after finish().
     Task<> run();
-    // What is wanted has changed: look again. A deployment that failed is tried anew.
+    // What is wanted has changed: look again.
     void poke();
+    // And one that failed is tried anew.
     void retry();
+    // Puts new instances in the place of those that are there.
     void restart();
-    enum class Leave { engine_running, engine_stopped };
-    void finish(Leave leave);
+    void finish(Runner::Leave leave);
     Task<> ended();
 
-    Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline);
+    // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
+    Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
+
+    LoadProgress progress() const;
+    // Whether an instance could be ended for another; nullopt: it must not, or is not ours.
+    std::optional<InstanceActivity> activity(const InstanceId& instance) const;
+    // Ends the instances until the next request; false when somebody uses one of them or they must not go.
+    bool unload(std::string reason);
+    // Starts with the next request, whatever the database says.
+    void wait_for_request() { unloaded_ = true; }
+    Task<> unloaded();
+    // Of the instances that answer.
+    std::vector<std::shared_ptr<Upstream>> upstreams() const;
+
+    void runner_changed() override;
+    void runner_failed(std::string what, bool gave_up) override;
+    void happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) override;
+    bool keeps_log(const Runner& runner) const override;
 
   private:
     using Clock = std::chrono::steady_clock;
-
-    struct Engine {
-        Instance instance;
-        Process process;
-        Endpoint endpoint;
-        std::shared_ptr<Upstream> upstream;
-        std::string model;
-        std::uint64_t log_start = 0;  // where the log of this run begins
-        Clock::time_point started = Clock::now();
-        Clock::time_point healthy_at = Clock::now();  // the last good answer
-        Clock::time_point measured_at = Clock::now();
-        bool was_ready = false;
-        bool ready() const { return instance.state == InstanceState::ready; }
-    };
-    // Leases outlive neither the loop's attention nor each other; the count outlives the reconciler.
-    struct Activity {
-        std::size_t leases = 0;
-        Clock::time_point last_use = Clock::now();
-    };
-    enum class Woken { ended, changed, time };
+    using Runners = std::vector<std::shared_ptr<Runner>>;
 
     Task<> turn();
-    Task<> begin_engine(const Deployment& wanted);
-    Task<Engine> spawn(const Deployment& wanted);
-    Task<> watch(const Deployment& wanted);
-    Task<> check(const Deployment& wanted);
-    Task<> became_ready();
-    Task<> measure();
-    Task<> end_engine();
-    Task<> forget_engine();
-    Task<> after_failure(std::string what, bool was_ready);
-    Task<std::string> describe_end(std::string how, ExitStatus status);
-    Task<> settle(DeploymentStore::Observation observation);
-    Task<> announce();
-    Task<Woken> wait(std::chrono::milliseconds limit);
+    void begin(std::vector<Runner::Adopted> adopted, const Deployment& row);
+    void add(const Deployment& row, std::uint64_t generation, std::optional<Runner::Adopted> adopted);
+    void arrange(const Deployment& row);
+    void dismiss();
+    void drop_ended();
+    Status status_of(const Deployment& row, bool wanted) const;
+    Task<> tell(const Deployment& row, bool wanted);
+    bool idle_too_long(const Deployment& row) const;
+    std::chrono::milliseconds next_look(const Deployment& row) const;
+    Runner* pick(std::uint64_t affinity) const;
+    bool all_parked() const;
+    Error loading_error(const Deployment& row) const;
+    Task<EngineLease> wait_ready(Clock::time_point deadline, std::uint64_t affinity);
     Task<> wait_changed(std::uint64_t seen);
     Task<> changed_or_late(std::chrono::milliseconds limit);
     Task<> wait_settled(std::uint64_t seen);
-    void wake_waiters();
-    bool idle_too_long(const Deployment& wanted) const;
-    EngineLease lease();
 
     const Deps deps_;
-    const Settings settings_;
+    const Runner::Settings settings_;
     const DeploymentId id_;
-    std::optional<Engine> engine_;
-    std::shared_ptr<Activity> activity_ = std::make_shared<Activity>();
+    std::vector<Runner::Adopted> adopted_;  // until the first turn
+    Runners runners_;
+    TaskGroup loops_;
+
+    std::string spec_;              // of what is wanted
+    std::uint64_t generation_ = 1;  // counts its changes; an instance of an older one is replaced
+    bool no_surge_ = false;         // there was no memory for a new instance beside the old one
 
     std::uint64_t version_ = 0;  // counts what should make the loop look again
     std::uint64_t seen_ = 0;
     Signal changed_;
     std::uint64_t settlements_ = 0;  // counts what should make waiters look again
     Signal settled_;
-    bool restart_wanted_ = false;
-    bool unloaded_ = false;  // idle for too long: starts with the next request
-    std::optional<Leave> finishing_;
+    bool untold_ = false;      // something has changed that listeners don't know
+    bool unloaded_ = false;    // idle for too long: starts with the next request
+    bool may_unload_ = false;  // it agreed to be ended while it is idle
+    Status status_ = Status::stopped;
+    std::size_t waiting_ = 0;
+    std::optional<std::chrono::milliseconds> load_time_;
+    // Not written yet:
+    std::optional<std::string> last_error_;
+    int more_restarts_ = 0;
+    std::vector<DeploymentEvent> happened_;
+    std::optional<Runner::Leave> finishing_;
     bool ended_ = false;
-
-    bool parked_ = false;  // kept failing: nothing happens until somebody asks
-    std::deque<Clock::time_point> crashes_;
-    std::size_t early_exits_ = 0;
-    std::size_t failures_ = 0;  // in a row, for the back-off
-    Clock::time_point not_before_ = Clock::time_point::min();
 };
 
 }  // namespace llmm::deployments

@@ -85,6 +85,7 @@ void DeploymentRoutes::add_to(Router& router) {
     add(Method::post, "/deployments/{id}/start", Permission::write, "startDeployment", &DeploymentRoutes::start);
     add(Method::post, "/deployments/{id}/stop", Permission::write, "stopDeployment", &DeploymentRoutes::stop);
     add(Method::post, "/deployments/{id}/restart", Permission::write, "restartDeployment", &DeploymentRoutes::restart);
+    add(Method::get, "/deployments/{id}/events", Permission::read, "listDeploymentEvents", &DeploymentRoutes::events);
     add(Method::get, "/engines", Permission::read, "listEngines", &DeploymentRoutes::engines);
     router.add({.method = Method::get,
                 .path = "/api/v1/deployments/{id}/logs",
@@ -136,6 +137,15 @@ Task<Response> DeploymentRoutes::stop(const Request& request) {
 Task<Response> DeploymentRoutes::restart(const Request& request) {
     const Deployment deployment = co_await service_.restart(request.parameter("id"));
     co_return http::accepted(request, to_json(deployment), location(deployment));
+}
+
+Task<Response> DeploymentRoutes::events(const Request& request) {
+    http::QueryReader in(request);
+    in.finish();
+    json::array items;
+    for (const DeploymentEvent& event : co_await service_.events(request.parameter("id")))
+        items.push_back(to_json(event));
+    co_return http::ok(request, http::list_json(std::move(items), std::nullopt));
 }
 
 Task<Response> DeploymentRoutes::logs(const Request& request) {

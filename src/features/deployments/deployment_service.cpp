@@ -3,6 +3,7 @@
 #include "base/async/task_group.hpp"
 #include "features/deployments/deployment_json.hpp"
 #include "features/deployments/deployment_recovery.hpp"
+#include "integrations/engines/local_address.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -60,39 +61,63 @@ std::string name_for(const models::Model& model) {
     return name;
 }
 
+void check_replicas(int replicas, std::optional<int> port) {
+    if (replicas == 1 || !port) return;
+    refuse("replicas", {"instances can't share a port: leave the port out", "多个副本不能共用端口，请不要指定 port"},
+           {"1", "1"});
+}
+
 void check_request(const DeploymentRequest& request) {
     if (!request.name.empty()) check_name(request.name);
     if (!is_gpu_device(request.gpu_device)) {
         refuse("gpu_device", {"names no device", "不是有效的设备"},
                {"auto, cpu, numbers as in 0,1, or GPU-<uuid>", "auto、cpu、编号（如 0,1）或 GPU-<uuid>"});
     }
-    if (request.replicas > 1) {
-        refuse("replicas",
-               {"more than one replica is not supported on a single machine yet; use config.parallel",
-                "目前单机仅支持一个副本，可使用 config.parallel"},
-               {"1", "1"});
-    }
-    check_config(request.config);
+    check_replicas(request.replicas, request.port);
 }
 
 }  // namespace
 
 struct DeploymentService::Impl {
-    Impl(Deps dependencies, Settings s)
-        : deps(dependencies), settings(std::move(s)), starter(deps.files, places(settings)), loops(deps.executor) {}
-
-    static EngineStarter::Places places(const Settings& settings) {
-        return {.home = settings.home,
-                .search = {.configured = settings.llama_server,
-                           .path_variable = settings.path_variable,
-                           .home = settings.home,
-                           .user_data = settings.user_data}};
+    Impl(Deps dependencies, Settings s) : deps(dependencies), settings(std::move(s)), loops(deps.executor) {
+        deps.memory.activity = [this](const DeploymentId& id, const InstanceId& instance) {
+            const auto found = reconcilers.find(id);
+            return found == reconcilers.end() ? std::nullopt : found->second->activity(instance);
+        };
+        deps.memory.evict = [this](DeploymentId id, std::string reason) {
+            return evict(std::move(id), std::move(reason));
+        };
+    }
+    ~Impl() {
+        deps.memory.activity = {};
+        deps.memory.evict = {};
     }
 
-    std::shared_ptr<Reconciler> add(const DeploymentId& id, std::optional<Reconciler::Adopted> adopted) {
+    Task<> evict(DeploymentId id, std::string reason) {
+        const auto found = reconcilers.find(id);
+        if (found == reconcilers.end()) co_return;
+        const auto loop = found->second;
+        if (loop->unload(std::move(reason))) co_await loop->unloaded();
+    }
+
+    // Says at once what a start would fail with. Idle deployments that can make room are no obstacle.
+    Task<> check_memory(Deployment deployment) {
+        const MemoryPlan plan = co_await deps.memory.plan(deployment);
+        if (!plan.fits() && plan.evictions.empty()) throw insufficient_memory(deployment.name, plan);
+    }
+
+    Task<Deployment> draft(DeploymentRequest request);
+
+    std::shared_ptr<Reconciler> add(const Deployment& deployment, std::vector<Runner::Adopted> adopted) {
+        const DeploymentId& id = deployment.id;
         const auto loop = std::make_shared<Reconciler>(
-            Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files, starter},
-            Reconciler::Settings{settings.start_timeout, settings.stop_grace, settings.max_log_bytes, settings.pace},
+            Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files,
+                             deps.engines.find(deployment.engine), deps.memory},
+            Runner::Settings{.start_timeout = settings.start_timeout,
+                             .stop_grace = settings.stop_grace,
+                             .max_log_bytes = settings.max_log_bytes,
+                             .log = deployments::log_path(settings.home, id),
+                             .pace = settings.pace},
             id, std::move(adopted));
         reconcilers[id] = loop;
         loops.spawn("deployment", run(loop));
@@ -160,12 +185,16 @@ struct DeploymentService::Impl {
                         Text::format("port {} belongs to the deployment {}", "端口 {} 已分配给部署 {}", *port, *owner),
                         {{"port", std::int64_t{*port}}, {"deployment", *owner}});
         }
-        co_await deps.files.run([port] { check_port_free(*port); });
+        co_await deps.files.run([port] { engines::check_port_free(*port); });
+    }
+
+    // Before something is started: an engine that is not here is said at once, not by a deployment that fails.
+    Task<> check_available(const Deployment& deployment) {
+        co_await deployments::check_available(deps.engines.get(deployment.engine));
     }
 
     const Deps deps;
     const Settings settings;
-    EngineStarter starter;
     std::map<DeploymentId, std::shared_ptr<Reconciler>> reconcilers;
     TaskGroup loops;
 };
@@ -175,55 +204,68 @@ DeploymentService::DeploymentService(Deps deps, Settings settings)
 DeploymentService::~DeploymentService() = default;
 
 Task<> DeploymentService::start() {
-    auto adopted = co_await recover_engines(impl_->deps.executor, impl_->deps.store, impl_->deps.files,
-                                            impl_->settings.home, impl_->settings.stop_grace);
+    auto adopted = co_await recover_engines(impl_->deps.store, impl_->deps.engines, impl_->settings.home,
+                                            impl_->settings.stop_grace);
     for (const Deployment& deployment : co_await impl_->deps.store.all()) {
-        auto engine = adopted.extract(deployment.id);
-        impl_->add(deployment.id, engine ? std::optional(std::move(engine.mapped())) : std::nullopt);
+        auto engines = std::move(adopted[deployment.id]);
+        const bool idle = deployment.on_demand && engines.empty();
+        const auto loop = impl_->add(deployment, std::move(engines));
+        if (idle) loop->wait_for_request();
     }
 }
 
 Task<> DeploymentService::stop(bool leave_engines) {
     for (const auto& [id, loop] : impl_->reconcilers) {
-        loop->finish(leave_engines ? Reconciler::Leave::engine_running : Reconciler::Leave::engine_stopped);
+        loop->finish(leave_engines ? Runner::Leave::running : Runner::Leave::stopped);
     }
     co_await impl_->loops.wait();
 }
 
-Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
     check_request(request);
-    const models::Model model = co_await impl_->model_for(request);
-    if (model.format != models::Format::gguf) {
-        fail(ErrorCode::unsupported_format, "no engine of this machine runs the format of {}; llama-server runs gguf",
-             "本机没有可运行 {} 格式的引擎；llama-server 支持 gguf", model.name);
-    }
-    co_await impl_->starter.program();
-    co_await impl_->check_port(request.port);
+    const models::Model model = co_await model_for(request);
+    const EngineChoice choice = co_await choose_engine(deps.engines, request.engine,
+                                                       model.format ? std::string(models::name_of(*model.format)) : "");
+    deployments::check_config(*choice.engine, request.config);
+    co_await check_port(request.port);
 
-    const bool own_name = !request.name.empty();
     const TimePoint time = now();
-    Deployment deployment{.id = DeploymentId::generate(),
-                          .model_id = model.id,
-                          .model_ref = model.ref,
-                          .name = own_name ? request.name : name_for(model),
-                          .engine = std::string(engines::llama_server::kDescriptor.name),
-                          .engine_reason = request.engine == "auto" ? "runs GGUF on this machine" : "",
-                          .status = request.auto_start ? Status::deploying : Status::stopped,
-                          .desired = request.auto_start ? Desired::running : Desired::stopped,
-                          .port = request.port,
-                          .gpu_device = request.gpu_device,
-                          .config = request.config,
-                          .effective = {},
-                          .replicas = request.replicas,
-                          .idle_unload_seconds = request.idle_unload_seconds,
-                          .last_error = {},
-                          .restarts = 0,
-                          .instances = {},
-                          .created_at = time,
-                          .updated_at = time};
+    co_return Deployment{.id = DeploymentId::generate(),
+                         .model_id = model.id,
+                         .model_ref = model.ref,
+                         .name = request.name.empty() ? name_for(model) : request.name,
+                         .engine = std::string(choice.engine->descriptor().name),
+                         .engine_reason = choice.reason,
+                         .status = request.auto_start ? Status::deploying : Status::stopped,
+                         .desired = request.auto_start ? Desired::running : Desired::stopped,
+                         .port = request.port,
+                         .gpu_device = request.gpu_device,
+                         .config = request.config,
+                         .effective = {},
+                         .replicas = request.replicas,
+                         .idle_unload_seconds = request.idle_unload_seconds,
+                         .last_error = {},
+                         .restarts = 0,
+                         .instances = {},
+                         .created_at = time,
+                         .updated_at = time,
+                         .on_demand = !request.auto_start,
+                         .pinned = request.pinned};
+}
+
+Task<DeploymentService::Plan> DeploymentService::plan(DeploymentRequest request) {
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    MemoryPlan memory = co_await impl_->deps.memory.plan(deployment);
+    co_return Plan{std::move(deployment), std::move(memory)};
+}
+
+Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+    const bool own_name = !request.name.empty();
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    if (deployment.desired == Desired::running) co_await impl_->check_memory(deployment);
     co_await impl_->insert(deployment, own_name);
     publish_created(impl_->deps.events, deployment);
-    impl_->add(deployment.id, std::nullopt);
+    impl_->add(deployment, {});
     co_return deployment;
 }
 
@@ -237,9 +279,11 @@ Task<Deployment> DeploymentService::get(std::string id_or_name) {
 
 Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentChanges changes) {
     if (changes.name) check_name(*changes.name);
-    if (changes.config) check_config(*changes.config);
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds})) {
+    if (changes.config) check_config(impl_->deps.engines.get(before.engine), *changes.config);
+    if (changes.replicas) check_replicas(*changes.replicas, before.port);
+    if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds,
+                                                       changes.replicas, changes.on_demand, changes.pinned})) {
         throw_not_found(before.id.str());
     }
     impl_->loop_of(before.id)->poke();
@@ -250,7 +294,7 @@ Task<DeploymentId> DeploymentService::remove(std::string id_or_name) {
     const DeploymentId id = (co_await impl_->find(std::move(id_or_name))).id;
     const auto loop = impl_->loop_of(id);
     co_await impl_->deps.store.set_desired(id, Desired::stopped);
-    loop->finish(Reconciler::Leave::engine_stopped);
+    loop->finish(Runner::Leave::stopped);
     co_await loop->ended();
     if (!co_await impl_->deps.store.remove(id)) throw_not_found(id.str());
     impl_->reconcilers.erase(id);
@@ -263,7 +307,8 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
     const bool runs =
         before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
     if (runs) co_return std::pair(before, false);
-    co_await impl_->starter.program();
+    co_await impl_->check_available(before);
+    co_await impl_->check_memory(before);
     co_await impl_->deps.store.set_desired(before.id, Desired::running);
     impl_->loop_of(before.id)->retry();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -271,7 +316,10 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
 
 Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name) {
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (before.desired == Desired::stopped && before.status == Status::stopped) co_return std::pair(before, false);
+    const bool stopped = before.desired == Desired::stopped && before.status == Status::stopped;
+    if (stopped && !before.on_demand) co_return std::pair(before, false);
+    // Who stops it does not want the next request to start it again.
+    if (before.on_demand) co_await impl_->deps.store.update(before.id, {.on_demand = false});
     co_await impl_->deps.store.set_desired(before.id, Desired::stopped);
     impl_->loop_of(before.id)->poke();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -279,25 +327,46 @@ Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name
 
 Task<Deployment> DeploymentService::restart(std::string id_or_name) {
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    co_await impl_->starter.program();
+    co_await impl_->check_available(before);
     co_await impl_->deps.store.set_desired(before.id, Desired::running);
     impl_->loop_of(before.id)->restart();
     co_return co_await impl_->announced(before.id);
 }
 
+Task<std::vector<DeploymentEvent>> DeploymentService::events(std::string id_or_name) {
+    const Deployment deployment = co_await impl_->find(std::move(id_or_name));
+    co_return co_await impl_->deps.store.events(deployment.id);
+}
+
 std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const {
-    return impl_->starter.log_path(id);
+    return deployments::log_path(impl_->settings.home, id);
 }
 
 Task<std::vector<EngineInfo>> DeploymentService::engines() {
-    std::vector<EngineInfo> engines;
-    engines.push_back(co_await impl_->starter.info());
-    co_return engines;
+    std::vector<EngineInfo> found;
+    for (const auto& engine : impl_->deps.engines.all())
+        found.push_back({.descriptor = &engine->descriptor(), .availability = co_await engine->availability()});
+    co_return found;
 }
 
-Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) {
+std::vector<std::shared_ptr<Upstream>> DeploymentService::upstreams(const DeploymentId& id) const {
+    const auto found = impl_->reconcilers.find(id);
+    return found == impl_->reconcilers.end() ? std::vector<std::shared_ptr<Upstream>>() : found->second->upstreams();
+}
+
+LoadProgress DeploymentService::progress(const DeploymentId& id) const {
+    return impl_->loop_of(id)->progress();
+}
+
+Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,
+                                                  std::uint64_t affinity) {
     const auto loop = impl_->loop_of(id);  // kept: the deployment may be deleted meanwhile
-    co_return co_await loop->ensure_ready(deadline);
+    co_return co_await loop->ensure_ready(deadline, affinity);
+}
+
+std::uint64_t DeploymentService::affinity_of(std::string_view prompt) {
+    constexpr std::size_t kBeginning = 1024;  // bytes: system prompts and histories that begin alike share these
+    return std::hash<std::string_view>{}(prompt.substr(0, kBeginning)) | 1u;
 }
 
 }  // namespace llmm::deployments

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <netinet/in.h>
+#include <set>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -67,11 +68,115 @@ TEST_F(Deployments, one_start_serves_everybody_who_waits) {
     const auto first = world.lease(created);
     const auto second = world.lease(created);
     EXPECT_THAT(world.engines(), SizeIs(1));
-    EXPECT_EQ(code_of([&] {
-                  world.run(world.service->restart(created.name));
-                  world.lease(created, 50ms);
-              }),
-              ErrorCode::engine_timeout);
+}
+
+TEST_F(Deployments, whoever_waits_too_long_for_a_start_is_told) {
+    world.script(R"({"ready_after_s": -1})");
+    const auto created = world.create();
+    EXPECT_EQ(code_of([&] { world.lease(created, 50ms); }), ErrorCode::engine_unavailable);
+}
+
+TEST_F(Deployments, a_restart_answers_all_the_time) {
+    const auto created = world.create();
+    world.lease(created);
+    const auto before = world.until_status(created, Status::running).instances.at(0);
+    world.script(R"({"ready_after_s": 0.3})");
+    world.run(world.service->restart(created.name));
+    world.lease(created, 50ms);
+    const auto after = world.until(created, [&](const Deployment& d) {
+        return d.instances.size() == 1 && d.instances[0].id != before.id && d.status == Status::running;
+    });
+    EXPECT_NE(after.instances.at(0).process, before.process);
+    EXPECT_TRUE(is_gone(*before.process));
+    EXPECT_EQ(after.restarts, 0);
+}
+
+TEST_F(Deployments, another_configuration_is_taken_without_a_gap) {
+    const auto created = world.create({.config = R"({"context_size":512})"});
+    auto busy = std::optional(world.lease(created));
+    const auto before = world.until_status(created, Status::running).instances.at(0);
+    world.run(world.service->update(created.name,
+                                    {.name = {}, .config = R"({"context_size":1024})", .idle_unload_seconds = {}}));
+    const auto both = world.until(
+        created, [](const Deployment& d) { return d.effective.value_or("").contains(R"("context_per_slot":1024)"); });
+    EXPECT_THAT(both.instances, SizeIs(2)) << "the old one still answers";
+    EXPECT_FALSE(is_gone(*before.process));
+    world.lease(created, 50ms);
+    busy.reset();
+    const auto after = world.until(created, [](const Deployment& d) { return d.instances.size() == 1; });
+    EXPECT_NE(after.instances.at(0).id, before.id);
+    EXPECT_EQ(after.status, Status::running);
+    EXPECT_THAT(world.engines(), SizeIs(1));
+}
+
+TEST_F(Deployments, replicas_share_the_requests_and_keep_beginnings_together) {
+    const auto created = world.create({.replicas = 3});
+    const auto running = world.until(created, [](const Deployment& d) {
+        return std::ranges::count(d.instances, InstanceState::ready, &Instance::state) == 3;
+    });
+    ASSERT_THAT(running.instances, SizeIs(3));
+    std::vector<EngineLease> leases;
+    std::set<Upstream*> used;
+    for (int i = 0; i < 3; ++i)
+        used.insert(&leases.emplace_back(world.lease(created)).upstream());
+    EXPECT_THAT(used, SizeIs(3)) << "least busy first";
+    leases.clear();
+    for (const std::string prompt : {"one", "two", "three", "four"}) {
+        const auto affinity = DeploymentService::affinity_of(prompt);
+        used.clear();
+        for (int i = 0; i < 5; ++i)
+            used.insert(&world.lease(created, 1s, affinity).upstream());
+        EXPECT_THAT(used, SizeIs(1)) << prompt;
+    }
+    const auto affinity = DeploymentService::affinity_of("one");
+    used.clear();
+    for (int i = 0; i < 6; ++i)
+        used.insert(&leases.emplace_back(world.lease(created, 1s, affinity)).upstream());
+    EXPECT_GT(used.size(), 1u) << "not at any price";
+    leases.clear();
+
+    const auto wish = [](int replicas) {
+        return DeploymentChanges{.name = {}, .config = {}, .idle_unload_seconds = {}, .replicas = replicas};
+    };
+    world.run(world.service->update(created.name, wish(1)));
+    EXPECT_THAT(world.until(created, [](const Deployment& d) { return d.instances.size() == 1; }).instances, SizeIs(1));
+    world.run(world.service->update(created.name, wish(2)));
+    world.until(created, [](const Deployment& d) { return d.instances.size() == 2; });
+    world.end(true);
+    world.begin();
+    const auto adopted = world.until(created, [](const Deployment& d) {
+        return std::ranges::count(d.instances, InstanceState::ready, &Instance::state) == 2;
+    });
+    EXPECT_THAT(adopted.instances, SizeIs(2));
+    EXPECT_THAT(world.engines(), SizeIs(2));
+}
+
+TEST_F(Deployments, a_stop_waits_for_running_requests_but_not_for_ever) {
+    world.end(false);
+    world.settings.pace.stop_drain = 700ms;
+    world.begin();
+    const auto created = world.create();
+    auto busy = std::optional(world.lease(created));
+    world.run(world.service->stop(created.name));
+    world.run(sleep_for(200ms));
+    EXPECT_THAT(world.engines(), SizeIs(1));
+    EXPECT_EQ(code_of([&] { world.lease(created); }), ErrorCode::state_conflict);
+    EXPECT_EQ(world.until_status(created, Status::stopped).status, Status::stopped);
+    EXPECT_THAT(world.engines(), IsEmpty());
+}
+
+TEST_F(Deployments, an_engine_of_older_settings_is_replaced_after_a_restart_of_the_manager) {
+    const auto created = world.create({.config = R"({"context_size":512})"});
+    world.lease(created);
+    world.end(true);
+    world.run(
+        world.store.update(created.id, {.name = {}, .config = R"({"context_size":1024})", .idle_unload_seconds = {}}));
+    world.begin();
+    const auto after = world.until(created, [](const Deployment& d) {
+        return d.instances.size() == 1 && d.effective.value_or("").contains(R"("context_per_slot":1024)");
+    });
+    EXPECT_THAT(after.effective.value_or(""), HasSubstr(R"("context_per_slot":1024)"));
+    EXPECT_THAT(world.engines(), SizeIs(1));
 }
 
 TEST_F(Deployments, an_engine_that_exits_at_once_is_given_up_with_its_last_words) {
@@ -86,6 +191,23 @@ TEST_F(Deployments, an_engine_that_exits_at_once_is_given_up_with_its_last_words
     world.script("{}");
     EXPECT_TRUE(world.run(world.service->start(failed.name)).second);
     world.lease(failed);
+}
+
+TEST_F(Deployments, have_a_history_with_reasons) {
+    world.script(R"({"starts": [{"exit_at_start": 1, "log": ["error: invalid argument: --frobnicate"]}, {}]})");
+    const auto created = world.create();
+    world.lease(created);
+    world.run(world.service->stop(created.name));
+    world.until_status(created, Status::stopped);
+    std::vector<std::string> kinds;
+    std::string why;
+    for (const DeploymentEvent& event : world.run(world.service->events(created.name))) {
+        kinds.push_back(event.kind);
+        if (event.kind == "failed") why = event.reason;
+    }
+    EXPECT_THAT(kinds,
+                ::testing::ElementsAre("starting", "failed", "waiting", "starting", "ready", "stopping", "stopped"));
+    EXPECT_THAT(why, HasSubstr("does not know one of the options"));
 }
 
 TEST_F(Deployments, a_crash_is_followed_by_a_new_start) {
@@ -226,17 +348,17 @@ TEST_F(Deployments, names_are_unique_and_never_look_like_an_id) {
 }
 
 TEST_F(Deployments, what_can_not_be_deployed_is_refused) {
-    EXPECT_EQ(code_of([&] { world.create({.replicas = 2}); }), ErrorCode::validation_failed);
+    EXPECT_EQ(code_of([&] { world.create({.port = 40'123, .replicas = 2}); }), ErrorCode::validation_failed);
     EXPECT_EQ(code_of([&] { world.create({.gpu_device = "0;rm"}); }), ErrorCode::validation_failed);
     EXPECT_EQ(code_of([&] { world.create({.config = R"({"port":1})"}); }), ErrorCode::validation_failed);
     EXPECT_EQ(code_of([&] { world.run(world.service->create({.ref = "huggingface:nobody/nothing"})); }),
               ErrorCode::model_not_found);
     EXPECT_EQ(code_of([&] { world.run(world.service->get("nobody")); }), ErrorCode::deployment_not_found);
     world.end(false);
-    world.settings.llama_server = "/nowhere/llama-server";
+    world.places.configured = "/nowhere/llama-server";
     world.begin();
     EXPECT_EQ(code_of([&] { world.create(); }), ErrorCode::engine_unavailable);
-    EXPECT_NE(world.run(world.service->engines()).at(0).reason, std::nullopt);
+    EXPECT_NE(world.run(world.service->engines()).at(0).availability.reason, std::nullopt);
 }
 
 TEST_F(Deployments, deleting_ends_the_engine_first) {
@@ -259,14 +381,6 @@ TEST_F(Deployments, an_idle_engine_is_unloaded_and_comes_back_with_the_next_requ
     EXPECT_EQ(unloaded.desired, Desired::running);
     EXPECT_THAT(world.engines(), IsEmpty());
     world.lease(created);
-}
-
-TEST_F(Deployments, a_long_home_moves_the_sockets_elsewhere) {
-    const auto directory = socket_directory(world.home / std::string(100, 'x'));
-    EXPECT_LT(directory.native().size(), 80u);
-    std::filesystem::create_directories(world.home / "open/run");
-    std::filesystem::permissions(world.home / "open/run", std::filesystem::perms::all);
-    EXPECT_EQ(code_of([&] { socket_directory(world.home / "open"); }), ErrorCode::engine_unavailable);
 }
 
 }  // namespace

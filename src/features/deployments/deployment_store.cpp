@@ -16,11 +16,11 @@ constexpr std::string_view kColumns =
     "id, model_id, (SELECT ref FROM models WHERE models.id = deployments.model_id), name, engine, engine_reason, "
     "status, "
     "desired, port, gpu_device, config, effective, replicas, idle_unload_seconds, last_error, restarts, created_at, "
-    "updated_at";
-constexpr std::size_t kColumnCount = 18;
+    "updated_at, on_demand, pinned, memory_estimated, gpu_memory_estimated";
+constexpr std::size_t kColumnCount = 22;
 
 constexpr std::string_view kInstanceColumns =
-    "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at";
+    "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at, container_id, spec";
 
 constexpr std::array kSortFields{storage::SortField{"created_at", "created_at"},
                                  storage::SortField{"updated_at", "updated_at"},
@@ -50,7 +50,11 @@ Deployment deployment_from(const Row& row) {
             .restarts = row.int64(15),
             .instances = {},
             .created_at = row.time(16),
-            .updated_at = row.time(17)};
+            .updated_at = row.time(17),
+            .on_demand = row.int64(18) != 0,
+            .pinned = row.int64(19) != 0,
+            .memory_estimated = row.optional_int64(20),
+            .gpu_memory_estimated = row.optional_int64(21)};
 }
 
 InstanceState instance_state(std::string_view text) {
@@ -64,7 +68,9 @@ std::pair<std::string, Instance> instance_from(const Row& row) {
     Instance instance{.id = InstanceId::trusted(row.text(1)),
                       .state = instance_state(row.text(2)),
                       .process = std::nullopt,
+                      .container = row.optional_text(9).value_or(""),
                       .endpoint = row.text(6),
+                      .spec = row.text(10),
                       .memory_bytes = row.optional_int64(7),
                       .started_at = row.time(8)};
     if (!row.is_null(3)) {
@@ -110,6 +116,14 @@ std::optional<std::string> boot_of(const Instance& instance) {
     return instance.process ? std::optional(instance.process->boot_id) : std::nullopt;
 }
 
+std::optional<std::string> container_of(const Instance& instance) {
+    return instance.container.empty() ? std::nullopt : std::optional(instance.container);
+}
+
+std::int64_t as_int(bool flag) {
+    return flag ? 1 : 0;
+}
+
 [[noreturn]] void throw_name_taken(const std::string& name) {
     throw Error(ErrorCode::name_taken,
                 Text::format("another deployment has the name {}", "名称 {} 已被其他部署使用", name), {{"name", name}});
@@ -123,12 +137,12 @@ Task<> DeploymentStore::insert(Deployment deployment) {
             session.execute(
                 "INSERT INTO deployments (id, model_id, name, engine, engine_reason, status, desired, port, "
                 "gpu_device, config, "
-                "replicas, idle_unload_seconds, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                "?)",
+                "replicas, idle_unload_seconds, created_at, updated_at, on_demand, pinned) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 deployment.id, deployment.model_id, deployment.name, deployment.engine, deployment.engine_reason,
                 name_of(deployment.status), name_of(deployment.desired), deployment.port, deployment.gpu_device,
                 deployment.config, deployment.replicas, deployment.idle_unload_seconds, deployment.created_at,
-                deployment.updated_at);
+                deployment.updated_at, deployment.on_demand ? 1 : 0, deployment.pinned ? 1 : 0);
         });
     } catch (const Error& error) {
         if (storage::is_unique_violation(error)) throw_name_taken(deployment.name);
@@ -183,8 +197,10 @@ Task<bool> DeploymentStore::update(DeploymentId id, Wishes wishes) {
         co_return co_await database_.write([&](Session& session) {
             return session.execute(
                        "UPDATE deployments SET name = COALESCE(?, name), config = COALESCE(?, config), "
-                       "idle_unload_seconds = COALESCE(?, idle_unload_seconds), updated_at = ? WHERE id = ?",
-                       wishes.name, wishes.config, wishes.idle_unload_seconds, now(), id) > 0;
+                       "idle_unload_seconds = COALESCE(?, idle_unload_seconds), replicas = COALESCE(?, replicas), "
+                       "on_demand = COALESCE(?, on_demand), pinned = COALESCE(?, pinned), updated_at = ? WHERE id = ?",
+                       wishes.name, wishes.config, wishes.idle_unload_seconds, wishes.replicas,
+                       wishes.on_demand.transform(as_int), wishes.pinned.transform(as_int), now(), id) > 0;
         });
     } catch (const Error& error) {
         if (storage::is_unique_violation(error)) throw_name_taken(wishes.name.value_or(""));
@@ -207,6 +223,13 @@ Task<> DeploymentStore::set_desired(DeploymentId id, Desired desired) {
     });
 }
 
+Task<> DeploymentStore::set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu) {
+    co_await database_.write([&](Session& session) {
+        session.execute("UPDATE deployments SET memory_estimated = ?, gpu_memory_estimated = ? WHERE id = ?", host, gpu,
+                        id);
+    });
+}
+
 Task<> DeploymentStore::observe(DeploymentId id, Observation observation) {
     co_await database_.write([&](Session& session) {
         session.execute(
@@ -222,26 +245,61 @@ Task<> DeploymentStore::insert_instance(DeploymentId deployment, Instance instan
     co_await database_.write([&](Session& session) {
         session.execute(
             "INSERT INTO deployment_instances (id, deployment_id, state, pid, start_ticks, boot_id, endpoint, "
-            "memory_bytes, "
-            "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "memory_bytes, started_at, container_id, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             instance.id, deployment, name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance),
-            instance.endpoint, instance.memory_bytes, instance.started_at);
+            instance.endpoint, instance.memory_bytes, instance.started_at, container_of(instance), instance.spec);
     });
 }
 
 Task<> DeploymentStore::update_instance(Instance instance) {
     co_await database_.write([&](Session& session) {
         session.execute(
-            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ? WHERE "
-            "id = ?",
+            "UPDATE deployment_instances SET state = ?, pid = ?, start_ticks = ?, boot_id = ?, memory_bytes = ?, "
+            "endpoint = ?, container_id = ? WHERE id = ?",
             name_of(instance.state), pid_of(instance), ticks_of(instance), boot_of(instance), instance.memory_bytes,
-            instance.id);
+            instance.endpoint, container_of(instance), instance.id);
     });
 }
 
 Task<> DeploymentStore::remove_instance(InstanceId id) {
     co_await database_.write(
         [&](Session& session) { session.execute("DELETE FROM deployment_instances WHERE id = ?", id); });
+}
+
+Task<> DeploymentStore::add_events(DeploymentId id, std::vector<DeploymentEvent> events) {
+    co_await database_.write([&](Session& session) {
+        const auto exists = session.query_one(
+            "SELECT 1 FROM deployments WHERE id = ?", [](const Row& row) { return row.int64(0); }, id);
+        if (!exists) return;
+        std::int64_t seq = session
+                               .query_one(
+                                   "SELECT COALESCE(MAX(seq), 0) FROM deployment_events WHERE deployment_id = ?",
+                                   [](const Row& row) { return row.int64(0); }, id)
+                               .value_or(0);
+        for (const DeploymentEvent& event : events) {
+            session.execute(
+                "INSERT INTO deployment_events (deployment_id, seq, instance_id, kind, reason, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                id, ++seq, event.instance_id, event.kind, event.reason, event.time);
+        }
+        session.execute("DELETE FROM deployment_events WHERE deployment_id = ? AND seq <= ?", id, seq - kKeptEvents);
+    });
+}
+
+Task<std::vector<DeploymentEvent>> DeploymentStore::events(DeploymentId id) {
+    co_return co_await database_.read([&](Session& session) {
+        return session.query(
+            "SELECT seq, instance_id, kind, reason, created_at FROM deployment_events WHERE deployment_id = ? "
+            "ORDER BY seq",
+            [](const Row& row) {
+                return DeploymentEvent{.seq = row.int64(0),
+                                       .instance_id = row.optional_text(1),
+                                       .kind = row.text(2),
+                                       .reason = row.text(3),
+                                       .time = row.time(4)};
+            },
+            id);
+    });
 }
 
 }  // namespace llmm::deployments

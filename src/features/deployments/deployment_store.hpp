@@ -40,10 +40,14 @@ class DeploymentStore {
     struct Wishes {
         std::optional<std::string> name, config;
         std::optional<std::int64_t> idle_unload_seconds;
+        std::optional<int> replicas = {};
+        std::optional<bool> on_demand = {}, pinned = {};
     };
     Task<bool> update(DeploymentId id, Wishes wishes);  // NAME_TAKEN
     // A wish to run takes a stopped or failed deployment to deploying and forgets its last error.
     Task<> set_desired(DeploymentId id, Desired desired);
+    // What an instance was let in with; nullopt: not known.
+    Task<> set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu);
 
     // What the reconciler saw. `effective` is always written: nothing is in effect when nothing runs.
     struct Observation {
@@ -57,6 +61,11 @@ class DeploymentStore {
     Task<> insert_instance(DeploymentId deployment, Instance instance);
     Task<> update_instance(Instance instance);
     Task<> remove_instance(InstanceId id);
+
+    // Numbers them, and forgets all but the last kKeptEvents. A deployment that is gone has no history.
+    static constexpr int kKeptEvents = 50;
+    Task<> add_events(DeploymentId id, std::vector<DeploymentEvent> events);
+    Task<std::vector<DeploymentEvent>> events(DeploymentId id);  // oldest first
 
   private:
     storage::Database& database_;

@@ -126,6 +126,24 @@ TEST_P(DeploymentRows, what_is_wanted_and_what_is_are_written_apart) {
         rows.run(rows.store.update(DeploymentId::generate(), {.name = "x", .config = {}, .idle_unload_seconds = {}})));
 }
 
+TEST_P(DeploymentRows, keep_the_last_of_their_history) {
+    Rows rows(GetParam());
+    const Deployment deployment = rows.add("tiny");
+    for (int i = 0; i < 30; ++i) {
+        const auto reason = std::to_string(i);
+        rows.run(rows.store.add_events(
+            deployment.id, {{.kind = "failed", .reason = reason, .time = now()}, {.kind = "waiting", .time = now()}}));
+    }
+    const auto events = rows.run(rows.store.events(deployment.id));
+    ASSERT_EQ(events.size(), 50u);
+    EXPECT_EQ(events.front().reason, "5");
+    EXPECT_EQ(events.back().kind, "waiting");
+    EXPECT_EQ(events.back().seq, 60);
+    EXPECT_TRUE(rows.run(rows.store.remove(deployment.id)));
+    rows.run(rows.store.add_events(deployment.id, {{.kind = "late", .time = now()}}));
+    EXPECT_TRUE(rows.run(rows.store.events(deployment.id)).empty());
+}
+
 TEST_P(DeploymentRows, names_and_models_are_checked_by_the_database) {
     Rows rows(GetParam());
     rows.add("one");

@@ -1,70 +1,112 @@
 #pragma once
+#include "base/async/task.hpp"
 #include "base/error/error.hpp"
+#include "base/net/upstream.hpp"
+#include "base/process/process.hpp"
+#include "integrations/engines/engine_options.hpp"
 
+#include <chrono>
 #include <cstdint>
-#include <map>
-#include <span>
+#include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <vector>
 
-#include <boost/json/fwd.hpp>
-
-namespace llmm {
-class ObjectReader;
-}
-
-// What every inference engine has in common. An engine is a descriptor (data, from which validation, command
-// line, documentation and the form in the browser follow) and a folder beside this file.
+// The one way in which models are run: whoever starts, watches and ends instances knows no engine by name. All of this
+// is used from the event loop only.
 namespace llmm::engines {
 
-struct Words {
-    std::string_view en;
-    std::string_view zh;
+// What one instance is started for.
+struct Order {
+    std::string deployment, instance;  // ids
+    std::string name;                  // what the model is called towards clients
+    std::filesystem::path model;       // a GGUF file or a folder of safetensors; empty where the engine has the model
+    std::string model_ref;
+    std::string gpu_device = "auto";
+    std::optional<int> port;    // wanted on the loopback address
+    std::string config = "{}";  // JSON that Engine::check found nothing wrong with
+    std::filesystem::path log;  // what the engine says is appended here
 };
 
-enum class OptionType { integer, boolean, choice };
-
-// monostate: not set, which each option explains.
-using OptionValue = std::variant<std::monostate, std::int64_t, bool, std::string>;
-using OptionDefault = std::variant<std::monostate, std::int64_t, bool, std::string_view>;
-
-// One thing that a user can set for an engine.
-struct EngineOption {
-    std::string_view key;  // in a deployment's config
-    OptionType type = OptionType::integer;
-    OptionDefault standard = {};
-    std::int64_t min = 0, max = 0;                   // of an integer
-    std::span<const std::string_view> choices = {};  // of a choice
-    std::string_view flag;                           // on the engine's command line
-    Words meaning;
+// What the database keeps of an instance, so that a later run of this program finds it again.
+struct Record {
+    std::optional<ProcessIdentity> process;
+    std::string container;  // id; empty: none
+    std::string endpoint;   // see to_string(Endpoint); empty: not known yet
 };
 
-struct EngineDescriptor {
-    std::string_view name;   // "llama-server", in the API and the database
-    std::string_view title;  // for people
-    std::span<const std::string_view> formats;
-    std::span<const EngineOption> options;
+enum class Health {
+    ready,
+    loading,  // also while nothing listens yet: that an instance has ended is known from wait()
+    failed,   // answers, but not like an engine in good health; or does not answer in time
 };
 
-const EngineOption* find_option(const EngineDescriptor& engine, std::string_view key);
+struct FailureCause {
+    ErrorCode code = ErrorCode::engine_failed;
+    Text text;
+};
 
-// A value for every option of an engine; made only by read_options, so that all are within their bounds.
-class OptionValues {
+// One running engine. Destroying the object lets it run on: a later run of this program adopts it.
+class EngineInstance {
   public:
-    std::int64_t integer(std::string_view key) const { return std::get<std::int64_t>(at(key)); }
-    bool boolean(std::string_view key) const { return std::get<bool>(at(key)); }
-    const std::string& text(std::string_view key) const { return std::get<std::string>(at(key)); }
-    bool is_set(std::string_view key) const { return !std::holds_alternative<std::monostate>(at(key)); }
-    const std::map<std::string, OptionValue, std::less<>>& all() const { return values_; }
+    virtual ~EngineInstance() = default;
+
+    virtual Record record() const = 0;
+    virtual std::shared_ptr<Upstream> upstream() const = 0;
+    virtual std::string model() const = 0;  // the name to send in the field `model`
+
+    // Until it ends without having been asked to; answers how ("exit code 1"). Can be cancelled and called again.
+    virtual Task<std::string> wait() = 0;
+    virtual Task<Health> probe() = 0;
+    // What it really runs with, as the JSON object of the contract's EffectiveConfig. Throws ENGINE_FAILED.
+    virtual Task<std::string> effective() = 0;
+    virtual Task<std::optional<std::uint64_t>> memory() = 0;  // nullopt: not known
+    // The probable cause of an end that nobody asked for, from the last log lines.
+    virtual FailureCause explain(const std::vector<std::string>& log) const = 0;
+    // Ends it and removes what it used (sockets, containers); also after it has ended by itself.
+    virtual Task<> stop(std::chrono::milliseconds grace) = 0;
+};
+
+struct Availability {
+    std::optional<std::string> version;
+    std::optional<Text> reason;  // why it can't be used; empty: it can
+    Details remedy = {};         // what would help then
+};
+
+class Engine {
+  public:
+    virtual ~Engine() = default;
+
+    virtual const EngineDescriptor& descriptor() const = 0;
+    // Looked for again each time, so that what is installed later is found.
+    virtual Task<Availability> availability() = 0;
+    // Mistakes of a deployment's config; empty: none.
+    virtual Details check(const std::string& config) const = 0;
+
+    // What may take long or fail before anything exists: finds the program, chooses the address. Throws
+    // ENGINE_UNAVAILABLE, PORT_IN_USE. The record is stored before start() is called, so that whatever kills this
+    // program in between, the next run finds the instance by its record or by its marks.
+    virtual Task<Record> prepare(const Order& order) = 0;
+    virtual Task<std::unique_ptr<EngineInstance>> start(Order order, Record prepared) = 0;
+    // Null when that instance has ended; what it left is then removed.
+    virtual Task<std::unique_ptr<EngineInstance>> adopt(Order order, Record record) = 0;
+    // Ends instances of an earlier run that are not among these.
+    virtual Task<> sweep(std::vector<Record> kept, std::chrono::milliseconds grace) = 0;
+};
+
+// Every engine that this program knows, available or not.
+class EngineSet {
+  public:
+    explicit EngineSet(std::vector<std::unique_ptr<Engine>> engines) : engines_(std::move(engines)) {}
+
+    Engine* find(std::string_view name) const;
+    Engine& get(std::string_view name) const;  // ENGINE_UNAVAILABLE for one that is not here any more
+    const std::vector<std::unique_ptr<Engine>>& all() const { return engines_; }
 
   private:
-    friend OptionValues read_options(const EngineDescriptor& engine, ObjectReader& in);
-    const OptionValue& at(std::string_view key) const;
-    std::map<std::string, OptionValue, std::less<>> values_;
+    std::vector<std::unique_ptr<Engine>> engines_;
 };
-
-// Mistakes stay in the reader; an option with one, and an absent one, has its standard value.
-OptionValues read_options(const EngineDescriptor& engine, ObjectReader& in);
 
 }  // namespace llmm::engines

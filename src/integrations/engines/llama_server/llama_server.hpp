@@ -64,6 +64,7 @@ struct Launch {
     OptionValues options;
     std::filesystem::path directory;  // working directory and HOME
     std::filesystem::path log;
+    std::filesystem::path key_file = {};                                // empty: the engine asks for no key
     std::vector<std::pair<std::string, std::string>> environment = {};  // added, e.g. CUDA_VISIBLE_DEVICES
 };
 // Only flags of the descriptor and fixed ones; every setting is explicit, whatever the build's defaults are.
@@ -74,21 +75,12 @@ ProcessSpec process_spec(const Launch& launch);
 
 // --- talking to it ---
 
-enum class Health {
-    ready,
-    loading,  // also while nothing listens yet: that the process has ended is known from the process
-    failed,   // answers, but not like this engine in good health; or does not answer in time
-};
 Task<Health> health(Upstream& engine);
 
 // What the engine really runs with: context_size (of one slot), parallel, build, model_file,
 // chat_template_sha256, modalities, sleeping. What an engine doesn't say is null. Throws ENGINE_FAILED.
 Task<boost::json::object> effective(Upstream& engine);
 
-struct FailureCause {
-    ErrorCode code = ErrorCode::engine_failed;
-    Text text;
-};
 // The probable cause of an end that nobody asked for, from the last log lines and the exit status where it is
 // known.
 FailureCause explain_failure(const std::vector<std::string>& log, const ExitStatus& status = {});
