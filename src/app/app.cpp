@@ -4,6 +4,7 @@
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/auth/auth_service.hpp"
+#include "features/chat/archive_routes.hpp"
 #include "features/chat/chat_routes.hpp"
 #include "features/chat/chat_service.hpp"
 #include "features/chat/deployment_engines.hpp"
@@ -122,6 +123,14 @@ deployments::DeploymentService::Settings deployment_settings(const Config& confi
     return settings;
 }
 
+chat::GenerationLimits chat_limits(const Config& config) {
+    chat::GenerationLimits limits;
+    limits.unwatched_wait = std::chrono::seconds(config.chat.unwatched_seconds);
+    limits.context_policy = chat::parse_context_policy(config.chat.context_policy).value();
+    limits.titles = config.chat.titles == "on";
+    return limits;
+}
+
 }  // namespace
 
 void check_config(const Config& config) {
@@ -187,7 +196,9 @@ struct App::Parts {
           deployments({executor, deployment_store, models, events, files}, deployment_settings(config)),
           engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, engines}),
+          chat({executor, chat_store, engines}, chat_limits(config)),
+          chat_search(database),
+          chat_archive({executor, chat_store, chat_search, engines}),
           system({files, [this] { return ask_database(); }, [this] { return queue.is_working(); }}, config.home,
                  static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
           docs_routes(resources / "docs", files),
@@ -198,6 +209,7 @@ struct App::Parts {
           download_routes(downloads),
           deployment_routes(deployments, files),
           chat_routes(chat),
+          archive_routes(chat_archive, chat),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
@@ -236,10 +248,10 @@ struct App::Parts {
         events.add_topic("tasks", [this] { return tasks_snapshot(); });
         deployment_routes.add_topic(events);
         downloads.on_change = [this](const downloads::Download& download) {
-            events.publish("downloads", "download.changed", downloads::to_json(download));
+            events.publish("downloads", "updated", downloads::to_json(download));
         };
         queue.on_change = [this](const tasks::QueuedTask& task) {
-            events.publish("tasks", "task.changed", tasks::to_json(task));
+            events.publish("tasks", "updated", tasks::to_json(task));
         };
     }
 
@@ -266,6 +278,7 @@ struct App::Parts {
         download_routes.add_to(router);
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
+        archive_routes.add_to(router);
         system_routes.add_to(router);
         return router;
     }
@@ -294,6 +307,8 @@ struct App::Parts {
     chat::DeploymentEngines engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
+    chat::SearchStore chat_search;
+    chat::ArchiveService chat_archive;
     system::SystemService system;
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
@@ -303,6 +318,7 @@ struct App::Parts {
     downloads::DownloadRoutes download_routes;
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
+    chat::ArchiveRoutes archive_routes;
     system::SystemRoutes system_routes;
     http::Router router;
     http::Middleware middleware;
@@ -321,6 +337,7 @@ Task<> App::start() {
     }
     co_await parts_->downloads.recover();
     co_await parts_->chat.start();
+    parts_->chat_archive.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
     parts_->server.start();
@@ -333,6 +350,7 @@ Task<> App::stop() {
     parts_->events.close();
     // 2. replies still being written: kept as partial
     co_await parts_->chat.stop();
+    co_await parts_->chat_archive.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
     co_await parts_->queue.stop();
