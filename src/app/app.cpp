@@ -4,6 +4,7 @@
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/auth/auth_service.hpp"
+#include "features/benchmarks/benchmark_routes.hpp"
 #include "features/chat/archive_routes.hpp"
 #include "features/chat/chat_routes.hpp"
 #include "features/chat/chat_service.hpp"
@@ -199,6 +200,8 @@ struct App::Parts {
           chat({executor, chat_store, engines}, chat_limits(config)),
           chat_search(database),
           chat_archive({executor, chat_store, chat_search, engines}),
+          benchmark_store(database),
+          benchmarks({executor, benchmark_store, deployments, engines, queue}),
           system({files, [this] { return ask_database(); }, [this] { return queue.is_working(); }}, config.home,
                  static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
           docs_routes(resources / "docs", files),
@@ -210,6 +213,7 @@ struct App::Parts {
           deployment_routes(deployments, files),
           chat_routes(chat),
           archive_routes(chat_archive, chat),
+          benchmark_routes(benchmarks),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
@@ -279,6 +283,7 @@ struct App::Parts {
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
         archive_routes.add_to(router);
+        benchmark_routes.add_to(router);
         system_routes.add_to(router);
         return router;
     }
@@ -309,6 +314,8 @@ struct App::Parts {
     chat::ChatService chat;
     chat::SearchStore chat_search;
     chat::ArchiveService chat_archive;
+    benchmarks::BenchmarkStore benchmark_store;
+    benchmarks::BenchmarkService benchmarks;
     system::SystemService system;
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
@@ -319,6 +326,7 @@ struct App::Parts {
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
     chat::ArchiveRoutes archive_routes;
+    benchmarks::BenchmarkRoutes benchmark_routes;
     system::SystemRoutes system_routes;
     http::Router router;
     http::Middleware middleware;

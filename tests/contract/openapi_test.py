@@ -29,6 +29,7 @@ listTasks getTask cancelTask retryTask
 getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs getDocsFile
 watchEvents watchDownloads watchChat
 exportSession importSession searchMessages getMessage listSiblings regenerateMessage watchMessage
+benchmarkDeployment listBenchmarks getBenchmark deleteBenchmark
 """.split()
 WITH_BODY = [operation.id for operation in CONTRACT.operations if "requestBody" in operation.spec]
 
