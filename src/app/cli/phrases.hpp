@@ -169,9 +169,15 @@ inline constexpr Phrase is_stopped{"{} is stopped.", "{} 已停止。"};
 inline constexpr Phrase start_failed{"{} failed to start: {}", "{} 启动失败：{}"};
 inline constexpr Phrase see_logs{"See `llm-manager logs {}`.", "详见 `llm-manager logs {}`。"};
 inline constexpr Phrase unknown_reason{"the service gave no reason", "服务未说明原因"};
-inline constexpr Phrase chat_welcome{"Chatting with {}. Ctrl-C stops a reply, Ctrl-D leaves.",
-                                     "正在与 {} 对话。Ctrl-C 停止回答，Ctrl-D 退出。"};
+inline constexpr Phrase chat_welcome{"Chatting with {}. Ctrl-C stops a reply, Ctrl-D leaves, /help tells more.",
+                                     "正在与 {} 对话。Ctrl-C 停止回答，Ctrl-D 退出，/help 查看帮助。"};
 inline constexpr Phrase leave_hint{"Ctrl-D leaves.", "按 Ctrl-D 退出。"};
+inline constexpr Phrase new_conversation{"A new conversation begins.", "新对话已开始。"};
+inline constexpr Phrase chat_help{
+    "/new   begin a new conversation\n/bye   leave (or Ctrl-D)\n\"\"\"    begin and end a message of several lines\n"
+    "Ctrl-C stops a reply, or drops what is typed.",
+    "/new   开始新对话\n/bye   退出（或 Ctrl-D）\n\"\"\"    多行消息的开始与结束\nCtrl-C "
+    "停止回答，或放弃正在输入的内容。"};
 inline constexpr Phrase reply_cut{"The answer ended early ({}).", "回答提前结束（{}）。"};
 inline constexpr Phrase stream_ended{"The answer broke off.", "回答中断。"};
 

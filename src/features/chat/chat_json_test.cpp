@@ -126,8 +126,9 @@ TEST(Chat, a_place_comes_back_as_it_was) {
     EXPECT_EQ(parsed->message_id, place.message_id);
     EXPECT_EQ(parsed->number, 17u);
     const std::string id = place.message_id.str();
-    for (const std::string bad : {"", ".", "x.1", "1", id.c_str(), (id + ".").c_str(), (id + ".-1").c_str(),
-                                  (id + ".1x").c_str(), (id + ".99999999999999999999").c_str()}) {
+    const std::vector<std::string> all{
+        "", ".", "x.1", "1", id, id + ".", id + ".-1", id + ".1x", id + ".99999999999999999999"};
+    for (const std::string& bad : all) {
         EXPECT_FALSE(EventPlace::parse(bad)) << bad;
     }
 }

@@ -55,6 +55,12 @@ class ChatServiceTest : public testing::Test {
         loop_.run(assign(std::move(task), result));
         return std::move(*result);
     }
+    static Task<> place(Task<Reply> from, std::optional<Reply>& to) { to.emplace(co_await std::move(from)); }
+    Reply get(Task<Reply> task) {
+        std::optional<Reply> result;
+        loop_.run(place(std::move(task), result));
+        return std::move(*result);
+    }
     template <class T>
     Error error_of(Task<T> task) {
         try {
@@ -456,7 +462,7 @@ TEST_F(ChatServiceTest, under_the_policy_error_the_engine_has_the_last_word) {
 }
 
 TEST_F(ChatServiceTest, what_is_not_there_is_named) {
-    EXPECT_EQ(error_of(service_->create({"none"})).code(), ErrorCode::deployment_not_found);
+    EXPECT_EQ(error_of(service_->create({"none", {}, {}})).code(), ErrorCode::deployment_not_found);
     EXPECT_EQ(error_of(service_->update(SessionId::generate(), {})).code(), ErrorCode::session_not_found);
     EXPECT_EQ(error_of(service_->messages(SessionId::generate(), {})).code(), ErrorCode::session_not_found);
     Reply lost = service_->send(SessionId::generate(), {"Hi", {}});
