@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-conformance test-debian12 test-debian13 bench lint format fuzz clean test-memory
+.PHONY: help setup build demo test test-conformance test-debian12 test-debian13 bench lint format fuzz clean test-memory test-kill-chat
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -35,6 +35,11 @@ test-memory: ## Compare the estimate of memory with what llama-server takes, for
 
 test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
 	@scripts/test-debian 12
+
+test-kill-chat: ## 1,000 chats while engine and manager are killed at random, on both databases (KILL_SEED=1)
+	@scripts/setup --for test
+	@scripts/build release
+	@KILL_CHATS=$(or $(KILL_CHATS),1000) /usr/bin/python3 -m pytest -q -s tests/functional/test_kill_chat.py
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian 13

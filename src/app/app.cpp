@@ -6,6 +6,8 @@
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/auth/auth_service.hpp"
+#include "features/benchmarks/benchmark_routes.hpp"
+#include "features/chat/archive_routes.hpp"
 #include "features/chat/chat_routes.hpp"
 #include "features/chat/chat_service.hpp"
 #include "features/chat/deployment_engines.hpp"
@@ -143,6 +145,14 @@ deployments::DeploymentService::Settings deployment_settings(const Config& confi
     return settings;
 }
 
+chat::GenerationLimits chat_limits(const Config& config) {
+    chat::GenerationLimits limits;
+    limits.unwatched_wait = std::chrono::seconds(config.chat.unwatched_seconds);
+    limits.context_policy = chat::parse_context_policy(config.chat.context_policy).value();
+    limits.titles = config.chat.titles == "on";
+    return limits;
+}
+
 }  // namespace
 
 void check_config(const Config& config) {
@@ -235,7 +245,11 @@ struct App::Parts {
                       deployment_settings(config)),
           chat_engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, chat_engines}),
+          chat({executor, chat_store, chat_engines}, chat_limits(config)),
+          chat_search(database),
+          chat_archive({executor, chat_store, chat_search, chat_engines}),
+          benchmark_store(database),
+          benchmarks({executor, benchmark_store, deployments, chat_engines, queue}),
           system({executor, files, gpus, [this] { return ask_database(); }, [this] { return queue.is_working(); },
                   [this] { return engine_uses(); }},
                  config.home, static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
@@ -248,6 +262,8 @@ struct App::Parts {
           store_routes(store),
           deployment_routes(deployments, files),
           chat_routes(chat),
+          archive_routes(chat_archive, chat),
+          benchmark_routes(benchmarks),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           metrics_reader(deployments),
@@ -319,10 +335,10 @@ struct App::Parts {
         events.add_topic("tasks", [this] { return tasks_snapshot(); });
         deployment_routes.add_topic(events);
         downloads.on_change = [this](const downloads::Download& download) {
-            events.publish("downloads", "download.changed", downloads::to_json(download));
+            events.publish("downloads", "updated", downloads::to_json(download));
         };
         queue.on_change = [this](const tasks::QueuedTask& task) {
-            events.publish("tasks", "task.changed", tasks::to_json(task));
+            events.publish("tasks", "updated", tasks::to_json(task));
         };
     }
 
@@ -350,6 +366,8 @@ struct App::Parts {
         store_routes.add_to(router);
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
+        archive_routes.add_to(router);
+        benchmark_routes.add_to(router);
         system_routes.add_to(router);
         deployment_plan_routes.add_to(router);
         deployment_metrics_routes.add_to(router);
@@ -393,6 +411,10 @@ struct App::Parts {
     chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
+    chat::SearchStore chat_search;
+    chat::ArchiveService chat_archive;
+    benchmarks::BenchmarkStore benchmark_store;
+    benchmarks::BenchmarkService benchmarks;
     system::SystemService system;
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
@@ -403,6 +425,8 @@ struct App::Parts {
     store::StoreRoutes store_routes;
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
+    chat::ArchiveRoutes archive_routes;
+    benchmarks::BenchmarkRoutes benchmark_routes;
     system::SystemRoutes system_routes;
     deployments::MetricsReader metrics_reader;
     deployments::DeploymentPlanRoutes deployment_plan_routes;
@@ -426,6 +450,7 @@ Task<> App::start() {
     }
     co_await parts_->downloads.recover();
     co_await parts_->chat.start();
+    parts_->chat_archive.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
     parts_->system.start();
@@ -439,6 +464,7 @@ Task<> App::stop() {
     parts_->events.close();
     // 2. replies still being written: kept as partial
     co_await parts_->chat.stop();
+    co_await parts_->chat_archive.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
     co_await parts_->system.stop();

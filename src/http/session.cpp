@@ -463,7 +463,8 @@ Task<bool> Session<Stream>::answer_stream(const Request& request, Response respo
 template <class Stream>
 class Session<Stream>::Socket final : public WebSocket {
   public:
-    explicit Socket(Session& session) : session_(session), socket_(session.stream_) {
+    explicit Socket(Session& session)
+        : session_(session), socket_(session.stream_), received_(session.stream_.get_executor()) {
         beast::websocket::stream_base::timeout timeout{};
         timeout.handshake_timeout = std::chrono::seconds(10);
         timeout.idle_timeout = std::chrono::seconds(60);
@@ -483,13 +484,33 @@ class Session<Stream>::Socket final : public WebSocket {
         co_await socket_.async_accept(parser.get(), asio::use_awaitable);
     }
 
+    // Cancelling who waits here must not cancel the read itself: Beast gives a WebSocket up when that happens, and then
+    // it can't say goodbye any more.
     Task<std::optional<std::string>> receive() override {
-        beast::flat_buffer buffer;
-        error_code error;
-        co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
-        if (error == beast::websocket::error::closed) co_return std::nullopt;
-        if (error) throw boost::system::system_error(error);
-        co_return beast::buffers_to_string(buffer.data());
+        if (!reading_ && !has_message_) {
+            reading_ = true;
+            socket_.async_read(buffer_, [this](error_code error, std::size_t) {
+                read_error_ = error;
+                reading_ = false;
+                has_message_ = true;
+                received_.notify();
+            });
+        }
+        while (reading_)
+            co_await received_.wait();
+        has_message_ = false;
+        if (read_error_ == beast::websocket::error::closed) co_return std::nullopt;
+        if (read_error_) throw boost::system::system_error(read_error_);
+        std::string text = beast::buffers_to_string(buffer_.data());
+        buffer_.consume(buffer_.size());
+        co_return text;
+    }
+
+    // The read may still be under way; nothing may be destroyed before it has ended.
+    Task<> end() {
+        session_.abort();
+        while (reading_)
+            co_await received_.wait();
     }
 
     Task<> send(std::string_view text) override {
@@ -511,6 +532,10 @@ class Session<Stream>::Socket final : public WebSocket {
   private:
     Session& session_;
     beast::websocket::stream<Stream&> socket_;
+    beast::flat_buffer buffer_;
+    error_code read_error_;
+    bool reading_ = false, has_message_ = false;
+    Signal received_;
 };
 
 template <class Stream>
@@ -541,6 +566,7 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
     going_away_ = std::make_shared<Signal>(co_await asio::this_coro::executor);
     std::uint16_t code = kCloseNormal;
     std::string reason;
+    std::exception_ptr gone;
     try {
         if (co_await race(route.socket_handler(request, socket), going_away_->wait()) == 1) {
             code = kCloseGoingAway;
@@ -549,8 +575,13 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
     } catch (const Error& error) {
         code = kind_of(error.code()) == ErrorKind::unavailable ? kCloseTryAgain : kClosePolicy;
         reason = fmt::format("{}: {}", name_of(error.code()), error.message().en);
+    } catch (...) {
+        gone = std::current_exception();
     }
-    co_await socket.close(code, reason);
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (!gone) co_await socket.close(code, reason);
+    co_await socket.end();
+    if (gone) std::rethrow_exception(gone);
     context_.middleware.log_access(request, 101, 0, elapsed_ms());
     co_return false;
 }

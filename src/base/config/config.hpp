@@ -89,6 +89,12 @@ struct Config {
         std::int64_t keep_free_memory_bytes = 256 * 1024 * 1024;
     } engines;
 
+    struct Chat {
+        std::int64_t unwatched_seconds = 600;
+        std::string context_policy = "drop";
+        std::string titles = "on";
+    } chat;
+
     struct Docker {
         std::string host;
     } docker;

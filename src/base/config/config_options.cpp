@@ -174,6 +174,13 @@ std::vector<ConfigOption> make_options() {
              LLMM_MEMBER(hardware.nvml_library)),
         text("hardware.sysfs", {}, "Where the kernel shows devices, for readings of AMD's GPUs",
              LLMM_MEMBER(hardware.sysfs)),
+        integer("chat.unwatched_seconds", 0, 604'800, "How long a reply is written on though nobody watches it",
+                LLMM_MEMBER(chat.unwatched_seconds)),
+        choice("chat.context_policy", {"error", "drop", "summarise"},
+               "What happens to the oldest messages when a conversation outgrows the context",
+               LLMM_MEMBER(chat.context_policy)),
+        choice("chat.titles", {"on", "off"}, "Sessions without a name get one from their engine after the first reply",
+               LLMM_MEMBER(chat.titles)),
         text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
     };
 }
