@@ -3,6 +3,7 @@
 #include "base/fs/file.hpp"
 #include "features/deployments/deployment_service.hpp"
 #include "support/databases.hpp"
+#include "support/paths.hpp"
 #include "support/run_task.hpp"
 #include "support/temporary_directory.hpp"
 
