@@ -12,6 +12,7 @@
 #include "features/gateway/anthropic_routes.hpp"
 #include "features/gateway/ollama_routes.hpp"
 #include "features/gateway/openai_routes.hpp"
+#include "features/gateway/queue_routes.hpp"
 #include "features/models/hub_routes.hpp"
 #include "features/models/model_routes.hpp"
 #include "features/system/system_routes.hpp"
@@ -200,9 +201,9 @@ struct App::Parts {
           usage_store(database),
           usage(executor, usage_store, {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
           alias_store(database),
-          model_directory({executor, deployments, models, alias_store, events},
-                          {static_cast<std::size_t>(config.gateway.at_once),
-                           static_cast<std::size_t>(config.gateway.queue_size)}),
+          model_directory(
+              {executor, deployments, models, alias_store, events},
+              {static_cast<std::size_t>(config.gateway.at_once), static_cast<std::size_t>(config.gateway.queue_size)}),
           gateway({deployments, model_directory, usage}, gateway_limits(config)),
           engines(deployments),
           chat_store(database),
@@ -220,6 +221,7 @@ struct App::Parts {
           openai_routes(gateway, model_directory, alias_store),
           anthropic_routes(gateway),
           ollama_routes({gateway, model_directory, alias_store, deployments, models, downloads}),
+          queue_routes(model_directory),
           usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
@@ -292,6 +294,7 @@ struct App::Parts {
         openai_routes.add_to(router);
         anthropic_routes.add_to(router);
         ollama_routes.add_to(router);
+        queue_routes.add_to(router);
         usage_routes.add_to(router);
         system_routes.add_to(router);
         return router;
@@ -338,6 +341,7 @@ struct App::Parts {
     gateway::OpenAiRoutes openai_routes;
     gateway::AnthropicRoutes anthropic_routes;
     gateway::OllamaRoutes ollama_routes;
+    gateway::QueueRoutes queue_routes;
     usage::UsageRoutes usage_routes;
     system::SystemRoutes system_routes;
     http::Router router;

@@ -15,7 +15,8 @@ namespace {
 constexpr int kAnthropicOverloaded = 529;
 
 bool is_below(std::string_view path, std::string_view root) {
-    return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '/' || path[root.size()] == '?');
+    return path.starts_with(root) &&
+           (path.size() == root.size() || path[root.size()] == '/' || path[root.size()] == '?');
 }
 
 // What is wrong with the first bad field, which neither dialect has a place for.
@@ -91,7 +92,10 @@ std::string_view anthropic_type(int status) {
 }  // namespace
 
 std::optional<Dialect> dialect_of(const Request& request) {
-    const std::string_view path = request.path.empty() ? request.target : request.path;
+    // A target that could not be read is nobody's, but for one that only its framing or headers make bad.
+    const bool unread = request.path.empty();
+    if (unread && request.target.find('%') != std::string::npos) return std::nullopt;
+    const std::string_view path = unread ? request.target : request.path;
     if (is_below(path, "/v1/messages")) return Dialect::anthropic;
     if (is_below(path, "/v1")) return Dialect::openai;
     if (is_below(path, "/api") && !is_below(path, "/api/v1")) return Dialect::ollama;

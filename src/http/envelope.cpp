@@ -155,7 +155,8 @@ json::object error_json(const Error& error, Language language) {
 }
 
 Response error_response(const Request& request, const Error& error) {
-    if (const auto dialect = dialect_of(request)) return logged(request, error, dialect_error(request, error, *dialect));
+    if (const auto dialect = dialect_of(request))
+        return logged(request, error, dialect_error(request, error, *dialect));
     json::object body{{"success", false}};
     for (auto& member : error_json(error, request.language))
         body.insert(member);

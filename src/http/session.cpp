@@ -34,7 +34,7 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 using Parser = RequestParser;
 
-constexpr std::size_t kBodyRead = 64 * 1024;      // at once, of a body that is large
+constexpr std::size_t kBodyRead = 64 * 1024;  // at once, of a body that is large
 constexpr std::size_t kMaxChunkHead = 16 * 1024;
 constexpr std::size_t kMaxPipelined = 64 * 1024;  // taken in while a handler works
 constexpr std::size_t kMaxLingering = 1024 * 1024;
@@ -339,7 +339,7 @@ class Session final : public Connection {
     std::string remote_;
     Incoming<Stream> incoming_{stream_};
     std::string& buffer_ = incoming_.buffer();
-    std::string allow_;   // methods of the path, when the request had another
+    std::string allow_;  // methods of the path, when the request had another
     Clock::time_point started_{};
     bool idle_ = false;
     bool finishing_ = false;

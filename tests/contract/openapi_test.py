@@ -28,7 +28,7 @@ createSession listSessions getSession updateSession deleteSession listMessages c
 listTasks getTask cancelTask retryTask
 getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs getDocsFile
 watchEvents watchDownloads watchChat
-openaiListModels openaiGetModel openaiChat openaiComplete openaiEmbed openaiRerank openaiRespond getUsage
+openaiListModels openaiGetModel openaiChat openaiComplete openaiEmbed openaiRerank openaiRespond getUsage listQueues
 anthropicMessages anthropicCountTokens ollamaVersion ollamaTags ollamaPs ollamaShow ollamaChat ollamaGenerate ollamaEmbed
 ollamaEmbeddings ollamaPull ollamaCopy ollamaDelete
 """.split()

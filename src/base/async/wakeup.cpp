@@ -41,12 +41,11 @@ Task<> Wakeup::wait() {
                 slot.assign([this](asio::cancellation_type) { resume(asio::error::operation_aborted, true); });
             }
             waiter_ = [handler = std::move(handler), slot, work = asio::make_work_guard(executor)](error_code error,
-                                                                                                 bool later) mutable {
+                                                                                                   bool later) mutable {
                 slot.clear();
                 if (!later) return std::move(handler)(error);
-                asio::post(work.get_executor(), [handler = std::move(handler), error]() mutable {
-                    std::move(handler)(error);
-                });
+                asio::post(work.get_executor(),
+                           [handler = std::move(handler), error]() mutable { std::move(handler)(error); });
             };
         },
         asio::use_awaitable);

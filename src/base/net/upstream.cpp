@@ -238,7 +238,8 @@ struct UpstreamResponse::Impl {
             if (error != asio::error::not_connected) break;
             connection->close();
             co_await sleep_for(kQueueFullPause);
-            if (connection->expired()) throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
+            if (connection->expired())
+                throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
         }
         if (std::holds_alternative<TcpEndpoint>(endpoint)) {
             connection->socket.set_option(asio::ip::tcp::no_delay(true));

@@ -363,7 +363,8 @@ EngineLease Reconciler::lease() {
 
 std::optional<EngineLease> Reconciler::lease_if_ready() {
     // A wish that the loop has not seen yet may be to stop.
-    if (!engine_ || !engine_->ready() || restart_wanted_ || finishing_ || unloaded_ || version_ != seen_) return std::nullopt;
+    if (!engine_ || !engine_->ready() || restart_wanted_ || finishing_ || unloaded_ || version_ != seen_)
+        return std::nullopt;
     return lease();
 }
 

@@ -20,8 +20,9 @@ class Admission::Place {
     Place& operator=(const Place&) = delete;
     ~Place() {
         if (granted_) return;
-        const auto line = std::ranges::find_if(
-            door_.lines_, [this](const Line& candidate) { return std::ranges::find(candidate.places, this) != candidate.places.end(); });
+        const auto line = std::ranges::find_if(door_.lines_, [this](const Line& candidate) {
+            return std::ranges::find(candidate.places, this) != candidate.places.end();
+        });
         std::erase(line->places, this);
         if (line->places.empty()) door_.lines_.erase(line);
         --door_.waiting_;
@@ -79,7 +80,8 @@ Task<Admission::Permit> Admission::enter(Wait wait) {
     while (!place.granted()) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(wait.deadline - Clock::now());
         if (left <= std::chrono::milliseconds(0)) {
-            throw Error(ErrorCode::overloaded, Text{"no slot of this model became free in time", "未能及时等到该模型的空闲槽位"})
+            throw Error(ErrorCode::overloaded,
+                        Text{"no slot of this model became free in time", "未能及时等到该模型的空闲槽位"})
                 .with_retry_after(seconds_until_place());
         }
         co_await place.changed().wait_for(std::min(left, wait.interval));

@@ -46,7 +46,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
     struct Wait {
         std::string caller;
         Clock::time_point deadline;
-        std::chrono::milliseconds interval;             // between two calls of `told`
+        std::chrono::milliseconds interval;                // between two calls of `told`
         std::function<Task<>(std::size_t position)> told;  // 1: the next one
     };
     // Throws RATE_LIMITED when too many wait already, OVERLOADED when the deadline has passed; both say when to come
@@ -74,7 +74,7 @@ class Admission : public std::enable_shared_from_this<Admission> {
     std::size_t at_once_;
     const std::size_t max_waiting_;
     std::size_t inside_ = 0, waiting_ = 0;
-    std::list<Line> lines_;  // those that wait, the caller whose turn is next in front
+    std::list<Line> lines_;    // those that wait, the caller whose turn is next in front
     double mean_seconds_ = 1;  // that a request stays inside
 };
 

@@ -116,7 +116,8 @@ void AnswerScan::feed(std::string_view text) {
 }
 
 bool has_usage_event(std::string_view events) {
-    return find(events, "\"choices\":[]") != std::string_view::npos && find(events, "\"usage\":{") != std::string_view::npos;
+    return find(events, "\"choices\":[]") != std::string_view::npos &&
+           find(events, "\"usage\":{") != std::string_view::npos;
 }
 
 std::string without_usage_event(std::string_view events) {

@@ -11,8 +11,8 @@ struct TokenCounts {
     std::optional<std::int64_t> in, out, cached;
 };
 
-// Finds what an answer says about itself while it passes by, without parsing the answer: a quote inside a JSON string is
-// escaped, so that `"usage":` can only be a key.
+// Finds what an answer says about itself while it passes by, without parsing the answer: a quote inside a JSON string
+// is escaped, so that `"usage":` can only be a key.
 class AnswerScan {
   public:
     // Whole events of a stream, or a whole body.

@@ -43,7 +43,8 @@ json::object image_part(const json::object& block) {
     const json::value* value = block.if_contains("source");
     const json::object& source = object_of(value ? *value : json::value(), "source");
     if (text(source, "type") != "base64") refuse("source", {"must be of type base64", "必须为 base64 类型"});
-    return {{"type", "image_url"}, {"image_url", {{"url", data_url(text(source, "data"), text(source, "media_type"))}}}};
+    return {{"type", "image_url"},
+            {"image_url", {{"url", data_url(text(source, "data"), text(source, "media_type"))}}}};
 }
 
 // One message may become several: results of tools are messages of their own.
@@ -244,12 +245,10 @@ void EventWriter::open_tool(const ToolCall& call, std::size_t place, std::string
     block_ = Block::tool;
     tool_place_ = place;
     ++index_;
-    out += event("content_block_start", {{"index", index_},
-                                         {"content_block",
-                                          {{"type", "tool_use"},
-                                           {"id", call.id},
-                                           {"name", call.name},
-                                           {"input", json::object()}}}});
+    out += event(
+        "content_block_start",
+        {{"index", index_},
+         {"content_block", {{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", json::object()}}}});
 }
 
 std::string EventWriter::events(const Delta& delta) {

@@ -17,7 +17,8 @@ constexpr Operation kCountTokens{Dialect::anthropic, "count_tokens", "/v1/messag
 }  // namespace
 
 void AnthropicRoutes::add_to(Router& router) {
-    const auto add = [&](std::string_view path, std::string id, Task<> (AnthropicRoutes::*handler)(Request&, Exchange&)) {
+    const auto add = [&](std::string_view path, std::string id,
+                         Task<> (AnthropicRoutes::*handler)(Request&, Exchange&)) {
         http::Route route{Method::post, std::string(path), Permission::chat, std::move(id), {}};
         route.body_limit = http::kLargeBody;
         route.exchange_handler = Router::on_exchange(this, handler);
@@ -59,7 +60,8 @@ struct AnthropicRoutes::Talk {
 
     void begin() {
         Response head;
-        head.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
+        head.headers = {
+            {"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
         exchange.begin(std::move(head));
     }
     Task<> tell(std::string text) {

@@ -12,7 +12,8 @@ namespace llmm::gateway {
 namespace {
 
 [[noreturn]] void malformed(std::size_t at) {
-    fail(ErrorCode::malformed_json, "the body is not valid JSON (at byte {})", "请求体不是有效的 JSON（第 {} 字节）", at);
+    fail(ErrorCode::malformed_json, "the body is not valid JSON (at byte {})", "请求体不是有效的 JSON（第 {} 字节）",
+         at);
 }
 
 [[noreturn]] void refuse(std::string field, Text problem, Text allowed = {}) {
@@ -65,7 +66,8 @@ class Scanner {
         return text_[at_];
     }
     void skip_space() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
             ++at_;
     }
     std::string_view between(Span span) const { return text_.substr(span.begin, span.end - span.begin); }
@@ -132,7 +134,7 @@ class Scanner {
             once(has_options_, key);
             result_.include_usage = asks_for_usage(text);
         } else if (key == "max_tokens" || key == "max_completion_tokens" || key == "max_output_tokens") {
-            once(key == "max_tokens" ? has_max_ : has_max_completion_, key);
+            once(has_max_[key == "max_tokens" ? 0 : key == "max_completion_tokens" ? 1 : 2], key);
             std::int64_t number = 0;
             const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
             if (error == std::errc{} && end == text.data() + text.size()) result_.max_tokens = number;
@@ -224,7 +226,8 @@ class Scanner {
 
     void enter(std::size_t depth) {
         if (depth >= kMaxJsonDepth) {
-            fail(ErrorCode::malformed_json, "the body nests deeper than {} levels", "请求体嵌套超过 {} 层", kMaxJsonDepth);
+            fail(ErrorCode::malformed_json, "the body nests deeper than {} levels", "请求体嵌套超过 {} 层",
+                 kMaxJsonDepth);
         }
         ++at_;
         skip_space();
@@ -290,7 +293,7 @@ class Scanner {
     FieldList allowed_;
     std::size_t at_ = 0;
     ScannedBody result_;
-    bool has_model_ = false, has_stream_ = false, has_options_ = false, has_max_ = false, has_max_completion_ = false;
+    bool has_model_ = false, has_stream_ = false, has_options_ = false, has_max_[3] = {};
 };
 
 }  // namespace

@@ -116,9 +116,8 @@ Task<> GatewayService::forward(const Operation& operation, Request& request, Exc
     passage.ticket.row.status = status_of(error, operation.dialect);
     passage.ticket.row.error = name_of(error.code());
     if (!exchange.begun()) throw error;
-    log::warning("a stream was broken off", {{"request_id", request.request_id},
-                                             {"error", name_of(error.code())},
-                                             {"note", error.log_note()}});
+    log::warning("a stream was broken off",
+                 {{"request_id", request.request_id}, {"error", name_of(error.code())}, {"note", error.log_note()}});
     co_await exchange.finish(error_event(error_body(request, error, operation.dialect), operation.dialect));
 }
 
@@ -137,9 +136,8 @@ Task<> GatewayService::pass(Passage& passage) {
     passage.stream = passage.ticket.row.streamed = first.stream;
     const auto target = co_await find(first.model, false, passage.ticket);
     const bool is_llama = target->engine == "llama-server";
-    const ScannedBody scanned = is_llama || first.all_allowed
-                                    ? first
-                                    : scan_body(request.body, allowed_fields(target->engine));
+    const ScannedBody scanned =
+        is_llama || first.all_allowed ? first : scan_body(request.body, allowed_fields(target->engine));
     Tell tell;
     if (passage.stream) tell = [&passage](std::string text) { return passage.tell(std::move(text)); };
     if (target->admission->is_full()) passage.position = std::to_string(target->admission->waiting() + 1);
@@ -158,7 +156,8 @@ Task<> GatewayService::pass(Passage& passage) {
 Task<Seat> GatewayService::take_seat(const Target& target, const Request& request, Tell tell) {
     auto permit = target.admission->try_enter();
     if (permit) {
-        if (auto lease = deps_.deployments.lease_if_ready(target.id)) co_return Seat{std::move(*permit), std::move(*lease)};
+        if (auto lease = deps_.deployments.lease_if_ready(target.id))
+            co_return Seat{std::move(*permit), std::move(*lease)};
     } else {
         Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
                              .deadline = Clock::now() + limits_.queue_wait,
@@ -168,7 +167,8 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
             wait.told = [&tell](std::size_t position) { return tell(fmt::format("queued, position {}", position)); };
         }
         permit.emplace(co_await target.admission->enter(std::move(wait)));
-        if (auto lease = deps_.deployments.lease_if_ready(target.id)) co_return Seat{std::move(*permit), std::move(*lease)};
+        if (auto lease = deps_.deployments.lease_if_ready(target.id))
+            co_return Seat{std::move(*permit), std::move(*lease)};
     }
     auto lease = co_await wait_for_engine(target, std::move(tell));
     co_await deps_.directory.refresh(target.id);
@@ -187,7 +187,8 @@ Task<deployments::EngineLease> GatewayService::wait_for_engine(const Target& tar
     }
 }
 
-Task<UpstreamResponse> GatewayService::ask(Seat& seat, std::string_view target, std::string body, bool stream, Tell tell) {
+Task<UpstreamResponse> GatewayService::ask(Seat& seat, std::string_view target, std::string body, bool stream,
+                                           Tell tell) {
     UpstreamRequest asked{.method = "POST",
                           .target = std::string(target),
                           .headers = {{"Content-Type", "application/json"},

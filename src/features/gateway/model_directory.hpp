@@ -56,6 +56,8 @@ class ModelDirectory {
     // Looks again how many slots its engine has.
     Task<> refresh(DeploymentId id);
     void forget();
+    // Of deployments that were asked for since something changed last.
+    const std::map<DeploymentId, std::shared_ptr<Admission>>& doors() const { return doors_; }
 
   private:
     Task<> watch();

@@ -81,7 +81,8 @@ void add_format(const json::object& asked, json::object& request) {
     const json::value* format = asked.if_contains("format");
     if (!format || format->is_null() || (format->is_string() && format->get_string().empty())) return;
     if (format->is_object()) {
-        request["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"name", "answer"}, {"schema", *format}}}};
+        request["response_format"] = {{"type", "json_schema"},
+                                      {"json_schema", {{"name", "answer"}, {"schema", *format}}}};
     } else if (format->is_string() && format->get_string() == "json") {
         request["response_format"] = {{"type", "json_object"}};
     } else {
@@ -119,14 +120,14 @@ json::array tool_calls_of(const json::array& calls, std::size_t& number) {
     for (const json::value& value : calls) {
         const json::object* call = value.if_object();
         const json::value* function = call ? call->if_contains("function") : nullptr;
-        if (!function || !function->is_object()) refuse("tool_calls", {"holds a call without a function", "缺少 function"});
+        if (!function || !function->is_object())
+            refuse("tool_calls", {"holds a call without a function", "缺少 function"});
         const json::value* arguments = function->get_object().if_contains("arguments");
-        result.push_back(json::object{
-            {"id", fmt::format("call_{}", ++number)},
-            {"type", "function"},
-            {"function",
-             {{"name", text(function->get_object(), "name")},
-              {"arguments", arguments ? json::serialize(*arguments) : "{}"}}}});
+        result.push_back(json::object{{"id", fmt::format("call_{}", ++number)},
+                                      {"type", "function"},
+                                      {"function",
+                                       {{"name", text(function->get_object(), "name")},
+                                        {"arguments", arguments ? json::serialize(*arguments) : "{}"}}}});
     }
     return result;
 }
@@ -142,7 +143,8 @@ json::array messages_of(const json::array& asked) {
         if (const json::array* tools = list(message, "tool_calls"); tools && !tools->empty()) {
             out["tool_calls"] = tool_calls_of(*tools, calls);
         }
-        if (role == "tool") out["tool_call_id"] = fmt::format("call_{}", ++results);  // answers come in the order of calls
+        if (role == "tool")
+            out["tool_call_id"] = fmt::format("call_{}", ++results);  // answers come in the order of calls
         messages.push_back(std::move(out));
     }
     return messages;
@@ -158,7 +160,8 @@ bool lets_go(const json::object& asked) {
     const json::value* keep = asked.if_contains("keep_alive");
     if (!keep) return false;
     return (keep->is_int64() && keep->get_int64() == 0) ||
-           (keep->is_string() && (keep->get_string() == "0" || keep->get_string() == "0s" || keep->get_string() == "0m"));
+           (keep->is_string() &&
+            (keep->get_string() == "0" || keep->get_string() == "0s" || keep->get_string() == "0m"));
 }
 
 std::int64_t nanoseconds(Clock::duration time) {
@@ -185,7 +188,8 @@ json::array vectors_of(const std::string& body) {
     if (!data || !data->is_array()) fail(ErrorCode::engine_failed, "the engine sent no embeddings", "引擎未返回向量");
     for (const json::value& item : data->get_array()) {
         const json::value* vector = item.is_object() ? item.get_object().if_contains("embedding") : nullptr;
-        if (!vector || !vector->is_array()) fail(ErrorCode::engine_failed, "the engine sent no embedding", "引擎未返回向量");
+        if (!vector || !vector->is_array())
+            fail(ErrorCode::engine_failed, "the engine sent no embedding", "引擎未返回向量");
         vectors.push_back(*vector);
     }
     return vectors;
@@ -237,7 +241,8 @@ Asked read_generate(const json::value& body) {
     asked.is_chat = false;
     const std::string prompt = text(object, "prompt");
     if (!text(object, "suffix").empty()) refuse("suffix", {"is not supported", "暂不支持"});
-    if (!text(object, "template").empty()) refuse("template", {"is not supported: the model's own is used", "暂不支持"});
+    if (!text(object, "template").empty())
+        refuse("template", {"is not supported: the model's own is used", "暂不支持"});
     asked.nothing_to_say = prompt.empty();
     asked.unload = asked.nothing_to_say && lets_go(object);
     if (asked.nothing_to_say) return asked;
@@ -265,7 +270,8 @@ Translated read_embed(const json::value& body) {
     const json::object& object = object_of(body);
     Translated asked{.model = read_model(body), .stream = false, .target = "/v1/embeddings", .body = {}};
     const json::value* input = object.if_contains("input");
-    if (!input || !(input->is_string() || input->is_array())) refuse("input", {"is neither a text nor texts", "既不是文本也不是文本列表"});
+    if (!input || !(input->is_string() || input->is_array()))
+        refuse("input", {"is neither a text nor texts", "既不是文本也不是文本列表"});
     json::object request{{"input", *input}, {"encoding_format", "float"}};
     if (const json::value* dimensions = object.if_contains("dimensions")) request["dimensions"] = *dimensions;
     asked.body = json::serialize(request);
@@ -274,7 +280,8 @@ Translated read_embed(const json::value& body) {
 
 Translated read_embeddings(const json::value& body) {
     Translated asked{.model = read_model(body), .stream = false, .target = "/v1/embeddings", .body = {}};
-    asked.body = json::serialize(json::object{{"input", text(object_of(body), "prompt")}, {"encoding_format", "float"}});
+    asked.body =
+        json::serialize(json::object{{"input", text(object_of(body), "prompt")}, {"encoding_format", "float"}});
     return asked;
 }
 

@@ -2,7 +2,6 @@
 
 #include "base/async/signal.hpp"
 #include "base/json/json.hpp"
-#include "base/json/json.hpp"
 #include "features/chat/sse_parser.hpp"
 #include "features/models/model_ref.hpp"
 
@@ -46,12 +45,14 @@ std::string with_tag(const std::string& name) {
 }  // namespace
 
 void OllamaRoutes::add_to(Router& router) {
-    router.add({Method::get, "/api/version", Permission::open, "ollamaVersion", Router::on(this, &OllamaRoutes::version)});
+    router.add(
+        {Method::get, "/api/version", Permission::open, "ollamaVersion", Router::on(this, &OllamaRoutes::version)});
     router.add({Method::get, "/api/tags", Permission::read, "ollamaTags", Router::on(this, &OllamaRoutes::tags)});
     router.add({Method::get, "/api/ps", Permission::read, "ollamaPs", Router::on(this, &OllamaRoutes::ps)});
     router.add({Method::post, "/api/show", Permission::read, "ollamaShow", Router::on(this, &OllamaRoutes::show)});
     router.add({Method::post, "/api/copy", Permission::write, "ollamaCopy", Router::on(this, &OllamaRoutes::copy)});
-    router.add({Method::del, "/api/delete", Permission::write, "ollamaDelete", Router::on(this, &OllamaRoutes::remove)});
+    router.add(
+        {Method::del, "/api/delete", Permission::write, "ollamaDelete", Router::on(this, &OllamaRoutes::remove)});
     const auto exchange = [&](std::string path, Permission permission, std::string id,
                               Task<> (OllamaRoutes::*handler)(Request&, Exchange&)) {
         http::Route route{Method::post, std::move(path), permission, std::move(id), {}};
@@ -89,9 +90,11 @@ Task<std::vector<OllamaRoutes::Named>> OllamaRoutes::all_models() {
     }
     const std::size_t known = all.size();
     for (const auto& [alias, target] : co_await deps_.aliases.all()) {
-        const auto named = std::find_if(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(known),
-                                        [&](const Named& one) { return one.name == target || one.model.ref == target; });
-        if (named != all.begin() + static_cast<std::ptrdiff_t>(known)) all.push_back({alias, models::Model(named->model)});
+        const auto named =
+            std::find_if(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(known),
+                         [&](const Named& one) { return one.name == target || one.model.ref == target; });
+        if (named != all.begin() + static_cast<std::ptrdiff_t>(known))
+            all.push_back({alias, models::Model(named->model)});
     }
     co_return all;
 }
@@ -241,9 +244,8 @@ Task<> OllamaRoutes::converse(Talk& talk) {
     GatewayService::Tell tell;
     if (talk.asked.stream) tell = [&talk](const std::string&) { return talk.tell(); };
     Seat seat = co_await deps_.gateway.take_seat(*target, talk.request, tell);
-    UpstreamResponse response =
-        co_await deps_.gateway.ask(seat, talk.asked.target, with_model(talk.asked.body, seat.lease.model()),
-                                   talk.asked.stream, tell);
+    UpstreamResponse response = co_await deps_.gateway.ask(
+        seat, talk.asked.target, with_model(talk.asked.body, seat.lease.model()), talk.asked.stream, tell);
     if (response.status() != 200) {
         const std::string body = co_await response.read_all();
         const std::string message = refusal_message(response.status(), body);
@@ -380,7 +382,10 @@ Task<> OllamaRoutes::follow(Exchange& exchange, downloads::Started started, bool
             told = download.download_size;
             const auto& sha = download.plan.files.front().sha256;
             const std::string digest = sha ? "sha256:" + sha->hex() : download.plan.files.front().path;
-            co_await say(exchange, {{"status", "pulling " + digest.substr(0, 19)}, {"digest", digest}, {"total", *total}, {"completed", told}});
+            co_await say(exchange, {{"status", "pulling " + digest.substr(0, 19)},
+                                    {"digest", digest},
+                                    {"total", *total},
+                                    {"completed", told}});
         }
         co_await sleep_for(kInterval);
     }

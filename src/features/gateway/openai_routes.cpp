@@ -41,7 +41,8 @@ void OpenAiRoutes::add_to(Router& router) {
     router.add({Method::get, "/v1/models/{id}", Permission::read, "openaiGetModel",
                 Router::on(this, &OpenAiRoutes::show_model)});
     for (const Passed& passed : kPassed) {
-        http::Route route{Method::post, std::string(passed.operation.target), Permission::chat, std::string(passed.id), {}};
+        http::Route route{
+            Method::post, std::string(passed.operation.target), Permission::chat, std::string(passed.id), {}};
         route.body_limit = http::kLargeBody;
         route.exchange_handler = [this, &passed](Request& request, Exchange& exchange) {
             return gateway_.forward(passed.operation, request, exchange);

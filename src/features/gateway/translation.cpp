@@ -68,8 +68,8 @@ Delta read_delta(std::string_view text) {
     if (!object) not_understood("an answer that is no object");
     if (const auto* error = object_at(*object, "error")) {
         const std::string message = text_at(*error, "message");
-        throw Error(ErrorCode::engine_failed, Text::format("the engine reports: {}", "引擎报告：{}",
-                                                           message.substr(0, kMaxShown)));
+        throw Error(ErrorCode::engine_failed,
+                    Text::format("the engine reports: {}", "引擎报告：{}", message.substr(0, kMaxShown)));
     }
     const json::value* choices = object->if_contains("choices");
     if (!choices || !choices->is_array()) not_understood("an answer without choices");

@@ -10,13 +10,13 @@ namespace llmm::usage {
 
 // What one request to a model has cost. Tokens and times that nobody knows are nullopt.
 struct Usage {
-    TimePoint at = now();      // when it arrived
-    std::string caller;        // the name of who asked
-    std::string model;         // canonical ref; as asked for when there is no such model
-    std::string deployment;    // its name; empty when none was found
-    std::string dialect;       // openai, anthropic, ollama; chat for our own sessions
-    std::string operation;     // chat.completions, embeddings, …
-    int status = 0;            // HTTP; 499 when the client left first
+    TimePoint at = now();    // when it arrived
+    std::string caller;      // the name of who asked
+    std::string model;       // canonical ref; as asked for when there is no such model
+    std::string deployment;  // its name; empty when none was found
+    std::string dialect;     // openai, anthropic, ollama; chat for our own sessions
+    std::string operation;   // chat.completions, embeddings, …
+    int status = 0;          // HTTP; 499 when the client left first
     bool streamed = false;
     std::optional<std::int64_t> tokens_in, tokens_out, tokens_cached;  // cached: of those in
     std::optional<double> first_token_ms;

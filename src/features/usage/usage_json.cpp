@@ -51,9 +51,9 @@ std::string to_csv(const std::vector<UsageSum>& sums, const std::vector<Grouping
     for (const UsageSum& sum : sums) {
         for (const std::string& value : sum.group)
             text += csv_field(value) + ",";
-        text += fmt::format("{},{},{},{},{},{},{},{}\r\n", sum.requests, sum.failed, sum.cancelled, sum.tokens_in,
-                            sum.tokens_out, sum.tokens_cached, shown(sum.mean_first_token_ms),
-                            shown(sum.mean_total_ms));
+        text +=
+            fmt::format("{},{},{},{},{},{},{},{}\r\n", sum.requests, sum.failed, sum.cancelled, sum.tokens_in,
+                        sum.tokens_out, sum.tokens_cached, shown(sum.mean_first_token_ms), shown(sum.mean_total_ms));
     }
     return text;
 }

@@ -35,7 +35,8 @@ std::optional<TimePoint> read_time(http::QueryReader& in, std::string_view name)
     if (!text) return std::nullopt;
     const bool is_day = text->size() == 10;
     const auto time = parse_rfc3339(is_day ? *text + "T00:00:00Z" : *text);
-    if (!time) in.add_problem(name, {"is no time", "不是有效的时间"}, {"2026-01-31 or RFC 3339", "2026-01-31 或 RFC 3339"});
+    if (!time)
+        in.add_problem(name, {"is no time", "不是有效的时间"}, {"2026-01-31 or RFC 3339", "2026-01-31 或 RFC 3339"});
     return time;
 }
 

@@ -16,7 +16,8 @@ constexpr std::size_t kRowsAtOnce = 32;
 
 std::string insert_text(std::size_t rows) {
     std::string text =
-        "INSERT INTO usage (id, created_at, caller, model, deployment, dialect, operation, status, streamed, tokens_in, "
+        "INSERT INTO usage (id, created_at, caller, model, deployment, dialect, operation, status, streamed, "
+        "tokens_in, "
         "tokens_out, tokens_cached, first_token_ms, total_ms, error) VALUES ";
     for (std::size_t i = 0; i < rows; ++i)
         text += i == 0 ? "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
