@@ -57,15 +57,18 @@ class Samples {
         if (values_.empty()) return "null";
         std::sort(values_.begin(), values_.end());
         const auto at = [&](double part) {
-            return values_[std::min(values_.size() - 1, static_cast<std::size_t>(part * static_cast<double>(values_.size())))];
+            return values_[std::min(values_.size() - 1,
+                                    static_cast<std::size_t>(part * static_cast<double>(values_.size())))];
         };
         // The band in which Nagle's algorithm and delayed acknowledgements show.
-        const auto in_band = std::upper_bound(values_.begin(), values_.end(), 45'000.F) - std::lower_bound(values_.begin(), values_.end(), 38'000.F);
+        const auto in_band = std::upper_bound(values_.begin(), values_.end(), 45'000.F) -
+                             std::lower_bound(values_.begin(), values_.end(), 38'000.F);
         const auto stalls = values_.end() - std::upper_bound(values_.begin(), values_.end(), 200'000.F);
         char text[256];
-        std::snprintf(text, sizeof text,
-                      R"({"count":%zu,"p50":%.1f,"p90":%.1f,"p99":%.1f,"p999":%.1f,"max":%.1f,"in_38_45_ms":%td,"over_200_ms":%td})",
-                      values_.size(), at(0.5), at(0.9), at(0.99), at(0.999), values_.back(), in_band, stalls);
+        std::snprintf(
+            text, sizeof text,
+            R"({"count":%zu,"p50":%.1f,"p90":%.1f,"p99":%.1f,"p999":%.1f,"max":%.1f,"in_38_45_ms":%td,"over_200_ms":%td})",
+            values_.size(), at(0.5), at(0.9), at(0.99), at(0.999), values_.back(), in_band, stalls);
         return text;
     }
 
@@ -78,7 +81,7 @@ struct Connection {
     bool busy = false, head_done = false, chunked = false, first_seen = false, wants_close = false;
     std::size_t written = 0;
     Nanoseconds due = 0, last_piece = 0;
-    std::string in;      // of the answer, from `parsed` on
+    std::string in;  // of the answer, from `parsed` on
     std::size_t parsed = 0, body_start = 0, length = 0;
     int status = 0;
     std::int64_t pieces = 0;
@@ -88,9 +91,11 @@ struct Connection {
 class Load {
   public:
     explicit Load(Options options) : options_(std::move(options)), epoll_(epoll_create1(0)) {
-        request_ = (options_.body.empty() ? "GET " : "POST ") + options_.path + " HTTP/1.1\r\nHost: localhost\r\n" + options_.headers;
+        request_ = (options_.body.empty() ? "GET " : "POST ") + options_.path + " HTTP/1.1\r\nHost: localhost\r\n" +
+                   options_.headers;
         if (!options_.body.empty()) {
-            request_ += "Content-Type: application/json\r\nContent-Length: " + std::to_string(options_.body.size()) + "\r\n";
+            request_ +=
+                "Content-Type: application/json\r\nContent-Length: " + std::to_string(options_.body.size()) + "\r\n";
         }
         request_ += "\r\n" + options_.body;
         connections_.resize(static_cast<std::size_t>(options_.connections));
@@ -185,7 +190,8 @@ class Load {
         const auto step = static_cast<Nanoseconds>(1e9 / options_.rate);
         const Nanoseconds now = clock_now();
         while (next_due_ <= now) {
-            const auto free = std::find_if(connections_.begin(), connections_.end(), [](const Connection& c) { return !c.busy; });
+            const auto free =
+                std::find_if(connections_.begin(), connections_.end(), [](const Connection& c) { return !c.busy; });
             if (free == connections_.end()) return;  // it stays due, and late
             send_next(static_cast<std::size_t>(free - connections_.begin()), next_due_);
             next_due_ += step;
@@ -234,13 +240,15 @@ class Load {
         // Pieces of a stream, each when it arrives.
         std::size_t at = connection.parsed;
         while ((at = connection.in.find("\n\n", at)) != std::string::npos) {
-            const std::string_view event = std::string_view(connection.in).substr(connection.parsed, at - connection.parsed);
+            const std::string_view event =
+                std::string_view(connection.in).substr(connection.parsed, at - connection.parsed);
             at += 2;
             connection.parsed = at;
             if (event.find("data: {") == std::string_view::npos) continue;
             if (event.find("\"content\":") == std::string_view::npos) continue;
             ++connection.pieces;
-            if (!connection.first_seen && now >= measure_from_) first_.add(static_cast<double>(now - connection.due) / 1e3);
+            if (!connection.first_seen && now >= measure_from_)
+                first_.add(static_cast<double>(now - connection.due) / 1e3);
             connection.first_seen = true;
             if (const std::size_t mark = event.find(" @"); mark != std::string_view::npos) {
                 Nanoseconds then = 0;
@@ -283,12 +291,14 @@ class Load {
     void report() {
         if (options_.print) return;
         const double seconds = static_cast<double>(clock_now() - measure_from_) / 1e9;
-        std::printf(R"({"requests_per_second":%.1f,"measured":%lld,"answered":%lld,"failed":%lld,"refused":%lld,"pieces":%lld,)"
-                    R"("latency_us":%s,"first_us":%s,"piece_us":%s,"gap_us":%s})"
-                    "\n",
-                    static_cast<double>(measured_) / seconds, static_cast<long long>(measured_), static_cast<long long>(answered_),
-                    static_cast<long long>(failed_), static_cast<long long>(refused_), static_cast<long long>(total_pieces_),
-                    latency_.json().c_str(), first_.json().c_str(), pieces_.json().c_str(), gaps_.json().c_str());
+        std::printf(
+            R"({"requests_per_second":%.1f,"measured":%lld,"answered":%lld,"failed":%lld,"refused":%lld,"pieces":%lld,)"
+            R"("latency_us":%s,"first_us":%s,"piece_us":%s,"gap_us":%s})"
+            "\n",
+            static_cast<double>(measured_) / seconds, static_cast<long long>(measured_),
+            static_cast<long long>(answered_), static_cast<long long>(failed_), static_cast<long long>(refused_),
+            static_cast<long long>(total_pieces_), latency_.json().c_str(), first_.json().c_str(),
+            pieces_.json().c_str(), gaps_.json().c_str());
     }
 
     Options options_;

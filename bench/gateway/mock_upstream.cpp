@@ -62,7 +62,8 @@ std::string text_in(std::string_view body, std::string_view key) {
     return std::string(body.substr(at + 1, body.find('"', at + 1) - at - 1));
 }
 
-constexpr std::string_view kFrame = R"("created":1700000000,"id":"chatcmpl-mock","model":"mock","system_fingerprint":"mock")";
+constexpr std::string_view kFrame =
+    R"("created":1700000000,"id":"chatcmpl-mock","model":"mock","system_fingerprint":"mock")";
 constexpr int kPromptTokens = 12;
 
 std::string chunk(std::string_view data) {
@@ -191,7 +192,8 @@ class Mock {
         connection.pieces = number_in(body, "\"max_tokens\"", 4);
         connection.pace_ms = number_in(body, "\"seed\"", 0);
         const std::size_t stream = body.find("\"stream\"");
-        connection.stream = stream != std::string_view::npos && body.substr(stream + 8, 8).find("true") != std::string_view::npos;
+        connection.stream =
+            stream != std::string_view::npos && body.substr(stream + 8, 8).find("true") != std::string_view::npos;
         connection.wants_usage = body.find("\"include_usage\"") != std::string_view::npos;
         note("arrived", connection);
         const std::int64_t delay = number_in(body, "\"top_k\"", 0);
@@ -203,7 +205,8 @@ class Mock {
         const char* slots = std::getenv("MOCK_SLOTS");
         if (request.starts_with("GET /props")) {
             return std::string(R"({"default_generation_settings":{"n_ctx":4096,"params":{}},"total_slots":)") +
-                   (slots ? slots : "1024") + R"(,"model_path":"mock","build_info":"b11669-mock","chat_template":"","modalities":{},"is_sleeping":false})";
+                   (slots ? slots : "1024") +
+                   R"(,"model_path":"mock","build_info":"b11669-mock","chat_template":"","modalities":{},"is_sleeping":false})";
         }
         if (request.starts_with("GET /v1/models")) {
             return R"({"object":"list","data":[{"id":"mock","object":"model","created":1,"owned_by":"mock","meta":{"n_ctx_train":4096}}]})";
@@ -214,7 +217,8 @@ class Mock {
     void send_whole(Connection& connection, const std::string& body) {
         char head[160];
         std::snprintf(head, sizeof head,
-                      "HTTP/1.1 200 OK\r\nServer: mock\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
+                      "HTTP/1.1 200 OK\r\nServer: mock\r\nContent-Type: application/json; "
+                      "charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
                       body.size());
         connection.out += head;
         connection.out += body;
@@ -224,7 +228,8 @@ class Mock {
     std::string piece(const Connection& connection) const {
         char words[64];
         if (connection.pace_ms > 0) {
-            std::snprintf(words, sizeof words, " #%lld @%lld", static_cast<long long>(connection.sent), static_cast<long long>(clock_now()));
+            std::snprintf(words, sizeof words, " #%lld @%lld", static_cast<long long>(connection.sent),
+                          static_cast<long long>(clock_now()));
         } else {
             std::snprintf(words, sizeof words, " word%lld", static_cast<long long>(connection.sent));
         }
@@ -236,18 +241,23 @@ class Mock {
             std::string text;
             for (; connection.sent < connection.pieces; ++connection.sent)
                 text += " word" + std::to_string(connection.sent);
-            return send_whole(connection,
-                              R"({"choices":[{"finish_reason":"stop","index":0,"message":{"role":"assistant","content":")" + text + R"("}}],)" +
-                                  std::string(kFrame) + R"(,"object":"chat.completion","usage":)" + usage(connection) + "}");
+            return send_whole(
+                connection,
+                R"({"choices":[{"finish_reason":"stop","index":0,"message":{"role":"assistant","content":")" + text +
+                    R"("}}],)" + std::string(kFrame) + R"(,"object":"chat.completion","usage":)" + usage(connection) +
+                    "}");
         }
         if (!connection.head_sent) {
-            connection.out += "HTTP/1.1 200 OK\r\nServer: mock\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+            connection.out +=
+                "HTTP/1.1 200 OK\r\nServer: mock\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n";
             connection.head_sent = true;
         }
         do {
             if (connection.sent == connection.pieces) return end_stream(connection);
-            connection.out += chunk(event(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"content":")" + piece(connection) + R"("}}],)" +
-                                          std::string(kFrame) + R"(,"object":"chat.completion.chunk"})"));
+            connection.out +=
+                chunk(event(R"({"choices":[{"finish_reason":null,"index":0,"delta":{"content":")" + piece(connection) +
+                            R"("}}],)" + std::string(kFrame) + R"(,"object":"chat.completion.chunk"})"));
             ++connection.sent;
         } while (connection.pace_ms == 0);
         flush(connection);
@@ -255,14 +265,17 @@ class Mock {
     }
 
     static std::string usage(const Connection& connection) {
-        return R"({"completion_tokens":)" + std::to_string(connection.pieces) + R"(,"prompt_tokens":)" + std::to_string(kPromptTokens) +
-               R"(,"total_tokens":)" + std::to_string(connection.pieces + kPromptTokens) + R"(,"prompt_tokens_details":{"cached_tokens":0}})";
+        return R"({"completion_tokens":)" + std::to_string(connection.pieces) + R"(,"prompt_tokens":)" +
+               std::to_string(kPromptTokens) + R"(,"total_tokens":)" +
+               std::to_string(connection.pieces + kPromptTokens) + R"(,"prompt_tokens_details":{"cached_tokens":0}})";
     }
 
     void end_stream(Connection& connection) {
-        std::string last = event(R"({"choices":[{"finish_reason":"stop","index":0,"delta":{}}],)" + std::string(kFrame) + R"(,"object":"chat.completion.chunk"})");
+        std::string last = event(R"({"choices":[{"finish_reason":"stop","index":0,"delta":{}}],)" +
+                                 std::string(kFrame) + R"(,"object":"chat.completion.chunk"})");
         if (connection.wants_usage) {
-            last += event(R"({"choices":[],)" + std::string(kFrame) + R"(,"object":"chat.completion.chunk","usage":)" + usage(connection) + "}");
+            last += event(R"({"choices":[],)" + std::string(kFrame) + R"(,"object":"chat.completion.chunk","usage":)" +
+                          usage(connection) + "}");
         }
         connection.out += chunk(last + event("[DONE]")) + "0\r\n\r\n";
         finish(connection);
@@ -281,7 +294,8 @@ class Mock {
             if (count < 0) break;  // full, or gone: the read side tells
             connection.out.erase(0, static_cast<std::size_t>(count));
         }
-        watch(connection.fd, connection.out.empty() ? EPOLLIN | EPOLLRDHUP : EPOLLIN | EPOLLOUT | EPOLLRDHUP, connection.number, EPOLL_CTL_MOD);
+        watch(connection.fd, connection.out.empty() ? EPOLLIN | EPOLLRDHUP : EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+              connection.number, EPOLL_CTL_MOD);
     }
 
     struct Timer {
@@ -289,7 +303,9 @@ class Mock {
         std::uint64_t number;
         bool operator<(const Timer& other) const { return at > other.at; }
     };
-    void later(const Connection& connection, std::int64_t ms) { timers_.push({clock_now() + ms * 1'000'000, connection.number}); }
+    void later(const Connection& connection, std::int64_t ms) {
+        timers_.push({clock_now() + ms * 1'000'000, connection.number});
+    }
     int timeout() const {
         if (timers_.empty()) return -1;
         const Nanoseconds left = timers_.top().at - clock_now();
@@ -348,7 +364,14 @@ int main(int argc, char** argv) {
             return 0;
         }
         if (flag == "--help") {  // the manager looks up here which flags it may use
-            std::puts("--model V\n--alias V\n--host V\n--port V\n--ctx-size V\n--parallel V\n--n-gpu-layers V\n--threads V\n--offline\n--no-ui\n--no-webui\n--metrics\n--jinja");
+            std::fputs(
+                "--model V\n--alias V\n--host V\n--port V\n--ctx-size V\n--parallel V\n--n-gpu-layers V\n"
+                "--threads V\n--threads-batch V\n--batch-size V\n--ubatch-size V\n--flash-attn V\n"
+                "--cache-type-k V\n--cache-type-v V\n--embeddings\n--chat-template V\n--jinja\n--no-jinja\n"
+                "--offline\n--no-ui\n--no-webui\n--metrics\n--slots\n--no-slots\n--no-kv-unified\n--fit V\n"
+                "--no-context-shift\n--cors-origins V\n--sleep-idle-seconds V\n--log-colors V\n"
+                "--timeout V\n--device V\n--main-gpu V\n",
+                stdout);
             return 0;
         }
         if (flag == "--host" && i + 1 < argc) host = argv[++i];

@@ -41,7 +41,8 @@ std::string words_of(const json::value& content) {
 
 json::object image_part(const json::object& block) {
     const json::value* value = block.if_contains("source");
-    const json::object& source = object_of(value ? *value : json::value(), "source");
+    if (!value) refuse("source", {"is missing", "缺失"});
+    const json::object& source = object_of(*value, "source");
     if (text(source, "type") != "base64") refuse("source", {"must be of type base64", "必须为 base64 类型"});
     return {{"type", "image_url"},
             {"image_url", {{"url", data_url(text(source, "data"), text(source, "media_type"))}}}};
