@@ -73,5 +73,12 @@ class HubProcess:
     def fault(self, action: dict, **match: object) -> None:
         self.control("POST", "faults", [{"match": match, "action": action}])
 
+    def add(self, repo: str, files: dict, **facts: object) -> None:
+        """A repository; `files` as in repo.json."""
+        self.control("POST", "repos", {"id": repo, "files": files} | facts)
+
+    def add_ollama(self, name: str, layers: list, **more: object) -> dict:
+        return self.control("POST", "ollama", {"name": name, "layers": layers} | more)
+
     def log(self) -> list[dict]:
         return self.control("GET", "log")

@@ -46,7 +46,9 @@ void ModelRoutes::add_to(Router& router) {
 Task<Response> ModelRoutes::list(const Request& request) {
     http::QueryReader in(request);
     ModelQuery query;
-    query.text = in.text("q", 200).value_or("");
+    const auto text = in.text("q", 200);
+    if (text && text->empty()) in.add_problem("q", Text{"is empty", "为空"});
+    query.text = text.value_or("");
     if (const auto status = in.choice("status", {"remote", "downloading", "ready", "broken"}))
         query.status = parse_status(*status);
     if (const auto source =

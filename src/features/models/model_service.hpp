@@ -54,9 +54,4 @@ class ModelService {
     std::atomic<bool> stopping_ = false;
 };
 
-// <source>/<repo>/<revision>, below models/ of the data directory.
-std::filesystem::path model_directory(const ModelRef& pinned);
-// Where a model's file is linked, below models/. UNSAFE_FILE.
-SafePath link_path(const ModelRef& pinned, const std::string& file);
-
 }  // namespace llmm::models

@@ -70,12 +70,13 @@ bool same_text(std::string_view a, std::string_view b) {
 }  // namespace
 
 Model insert_downloading(Session& session, const ModelRef& pinned, const std::string& name,
-                         const std::vector<std::string>& tags) {
+                         const std::vector<std::string>& tags, const std::string& source_metadata) {
     const ModelId id = ModelId::generate();
     session.execute(
-        "INSERT INTO models (id, ref, name, source, tags, status, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, 'downloading', ?, ?)",
-        id, pinned.str(), name, name_of(pinned.source), write_tags(tags), now(), now());
+        "INSERT INTO models (id, ref, name, source, tags, metadata, status, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'downloading', ?, ?)",
+        id, pinned.str(), name, name_of(pinned.source), write_tags(tags), write_source_metadata(source_metadata), now(),
+        now());
     return find_where(session, "id = ?", id.str()).value();
 }
 
@@ -99,6 +100,8 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
                         file.size, file.sha256.hex());
         total += file.size;
     }
+    const auto old =
+        session.query_one("SELECT metadata FROM models WHERE id = ?", [](const Row& row) { return row.text(0); }, id);
     const std::optional<std::string> format =
         facts.format ? std::optional(std::string(name_of(*facts.format))) : std::nullopt;
     session.execute(
@@ -106,7 +109,7 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
         "architecture = ?, "
         "context_length = ?, license = ?, metadata = ?, updated_at = ? WHERE id = ?",
         total, facts.parameters, format, facts.quantization, facts.architecture, facts.context_length, facts.license,
-        facts.metadata, now(), id);
+        keep_source_metadata(old.value_or("{}"), facts.metadata), now(), id);
 }
 
 void remove_if_unused(Session& session, const ModelId& id) {

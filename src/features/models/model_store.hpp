@@ -22,8 +22,9 @@ struct ModelQuery {
 };
 
 // Rows of a download's own transaction.
+// source_metadata: a JSON object of what the hub says beside the files.
 Model insert_downloading(storage::Session& session, const ModelRef& pinned, const std::string& name,
-                         const std::vector<std::string>& tags);
+                         const std::vector<std::string>& tags, const std::string& source_metadata = "{}");
 std::optional<Model> find_by_ref(storage::Session& session, const std::string& canonical_ref);
 void set_status(storage::Session& session, const ModelId& id, Status status);
 // The files are published: the model is ready. Replaces the file rows.
