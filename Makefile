@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian13 bench bench-gateway test-gateway-cancel test-conformance lint format fuzz clean
+.PHONY: help setup build demo test test-debian13 bench bench-gateway bench-gateway-endurance test-gateway-cancel test-conformance lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -36,6 +36,11 @@ bench-gateway: ## Compare the gateway with nginx and Portkey on this machine
 	@scripts/setup --for bench
 	@scripts/build release
 	@bench/gateway/run
+
+bench-gateway-endurance: ## 512 streams for a minute, 10,000 slow streams and sockets
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/gateway/endurance
 
 test-gateway-cancel: ## 1000 clients that leave in each phase of a request
 	@scripts/setup --for test

@@ -123,16 +123,18 @@ class Ours(Contender):
     name = "ours"
     headers = (f"Authorization: Bearer {KEY}",)
 
-    def __init__(self, folder, program):
+    def __init__(self, folder, program, slots=1024, **environment):
         super().__init__()
         self.folder, self.program, self.mock_port = folder, program, free_port()
+        self.slots, self.environment = slots, environment
 
     def start(self):
         engine = self.folder / "engine"
-        engine.write_text(f'#!/bin/sh\nexport MOCK_SLOTS=1024\nexec taskset -c {LOAD_CPU} "{tool("mock_upstream")}" "$@"\n')
+        engine.write_text(f'#!/bin/sh\nexport MOCK_SLOTS={self.slots}\nexec taskset -c {LOAD_CPU} "{tool("mock_upstream")}" "$@"\n')
         engine.chmod(0o755)
         self.spawn([str(self.program), "serve"], self.folder / "ours.log", LLM_MANAGER_HOME=str(self.folder / "home"),
-                   LLM_MANAGER_LISTEN=f"127.0.0.1:{self.port}", LLM_MANAGER_ADMIN_KEY=KEY, LLM_MANAGER_LLAMA_SERVER=str(engine))
+                   LLM_MANAGER_LISTEN=f"127.0.0.1:{self.port}", LLM_MANAGER_ADMIN_KEY=KEY, LLM_MANAGER_LLAMA_SERVER=str(engine),
+                   **self.environment)
         self.call("POST", "/api/v1/downloads", {"ref": "demo:tiny-chat"})
         until(lambda: self.call("GET", "/api/v1/models?status=ready")["items"], "the model is here")
         self.call("POST", "/api/v1/deployments", {"ref": "demo:tiny-chat", "name": "tiny", "port": self.mock_port})

@@ -19,10 +19,10 @@ def cpu_shares(before, after):
     return {"idle": round(spent[3] / total, 3), "steal": round(spent[7] / total, 3)}
 
 
-def keep(report, save):
+def keep(report, save, what="gateway"):
     folder = RESULTS if save else RESULTS / "local"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{datetime.date.today()}-gateway{'-' + save if save else ''}.json"
+    path = folder / f"{datetime.date.today()}-{what}{'-' + save if save else ''}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     return path
 
