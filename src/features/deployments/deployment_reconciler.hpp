@@ -58,6 +58,8 @@ class Reconciler final : public RunnerOwner {
 
     // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
+    // The same for an instance that is ready now, without asking the database; nullopt for any other.
+    std::optional<EngineLease> lease_if_ready(std::uint64_t affinity);
 
     LoadProgress progress() const;
     // Whether an instance could be ended for another; nullopt: it must not, or is not ours.

@@ -126,8 +126,8 @@ Task<std::string> OllamaHub::fetch_text(Name name, Layer layer) {
     const HubClient::Question question{.url = url_of(name, "blobs/sha256:" + layer.digest.hex()),
                                        .max_body_bytes = kMaxTextBytes};
     HubClient::Answer answer = co_await ask(name, question, false);
-    // The storage behind the registry refuses what it signed a moment ago: an address that has expired or a fault of its
-    // own, and no word on who may have the model.
+    // The storage behind the registry refuses what it signed a moment ago: an address that has expired or a fault of
+    // its own, and no word on who may have the model.
     for (int again = 0; again < 2 && is_refusal_elsewhere(question.url, answer); ++again)
         answer = co_await ask(name, question, false);
     if (is_refusal_elsewhere(question.url, answer)) {

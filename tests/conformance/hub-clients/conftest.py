@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "tests/functional"), str(ROOT / "tests/fakes")]
 from hub_process import HubProcess  # noqa: E402
 from service import Service  # noqa: E402
@@ -30,7 +30,7 @@ def python():
 
 @pytest.fixture(scope="session")
 def node():
-    return client("node/node_modules/@huggingface/hub", "@huggingface/hub").parents[2]
+    return client("node/node_modules/@huggingface/hub", "@huggingface/hub").parents[3]
 
 
 @pytest.fixture(scope="session")
