@@ -1,6 +1,7 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-conformance test-debian12 test-debian13 bench lint format fuzz clean test-memory test-kill-chat bench-gateway bench-gateway-endurance test-gateway-cancel
+# Every target is a word, none is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
