@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "tests/functional"), str(ROOT / "tests/fakes")]
 from hub_process import HubProcess  # noqa: E402
 from service import Service  # noqa: E402
 
-HOME = Path(os.environ.get("CONFORMANCE_HOME", ROOT / "build/conformance"))
+HOME = Path(os.environ.get("CONFORMANCE_HOME", ROOT / "build/conformance/hub-clients"))
 TINY = ROOT / "share/demo/tiny-chat.q8_0.gguf"
 
 
 def client(path, what):
     found = HOME / path
     if not found.exists():
-        pytest.skip(f"{what} is not installed: scripts/test-conformance says why")
+        pytest.skip(f"{what} is not installed: tests/conformance/hub-clients/run says why")
     return found
 
 
