@@ -12,14 +12,14 @@ sys.path[:0] = [str(ROOT / "tests/functional"), str(ROOT / "tests/fakes")]
 from hub_process import HubProcess  # noqa: E402
 from service import Service  # noqa: E402
 
-HOME = Path(os.environ.get("CONFORMANCE_HOME", ROOT / "build/conformance"))
+HOME = Path(os.environ.get("CONFORMANCE_HOME", ROOT / "build/conformance/hub-clients"))
 TINY = ROOT / "share/demo/tiny-chat.q8_0.gguf"
 
 
 def client(path, what):
     found = HOME / path
     if not found.exists():
-        pytest.skip(f"{what} is not installed: scripts/test-conformance says why")
+        pytest.skip(f"{what} is not installed: tests/conformance/hub-clients/run says why")
     return found
 
 
@@ -30,7 +30,7 @@ def python():
 
 @pytest.fixture(scope="session")
 def node():
-    return client("node/node_modules/@huggingface/hub", "@huggingface/hub").parents[3]
+    return client("node/node_modules/@huggingface/hub", "@huggingface/hub").parents[2]
 
 
 @pytest.fixture(scope="session")
