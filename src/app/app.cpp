@@ -11,12 +11,17 @@
 #include "features/chat/deployment_engines.hpp"
 #include "features/deployments/deployment_routes.hpp"
 #include "features/downloads/download_routes.hpp"
+#include "features/gateway/anthropic_routes.hpp"
+#include "features/gateway/ollama_routes.hpp"
+#include "features/gateway/openai_routes.hpp"
+#include "features/gateway/queue_routes.hpp"
 #include "features/models/hub_routes.hpp"
 #include "features/models/model_routes.hpp"
 #include "features/store/store_routes.hpp"
 #include "features/system/system_routes.hpp"
 #include "features/tasks/task_json.hpp"
 #include "features/tasks/task_routes.hpp"
+#include "features/usage/usage_routes.hpp"
 #include "http/event_routes.hpp"
 #include "http/server.hpp"
 #include "integrations/demo/demo_hub.hpp"
@@ -148,6 +153,14 @@ chat::GenerationLimits chat_limits(const Config& config) {
     return limits;
 }
 
+gateway::GatewayLimits gateway_limits(const Config& config) {
+    gateway::GatewayLimits limits;
+    limits.queue_wait = std::chrono::seconds(config.gateway.queue_wait_seconds);
+    limits.engine_wait = std::chrono::seconds(config.engines.start_timeout_seconds);
+    limits.heartbeat = std::chrono::seconds(config.gateway.heartbeat_seconds);
+    return limits;
+}
+
 }  // namespace
 
 void check_config(const Config& config) {
@@ -232,9 +245,16 @@ struct App::Parts {
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
           deployments({executor, deployment_store, models, events, files}, deployment_settings(config)),
+          usage_store(database),
+          usage(executor, usage_store, {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
+          alias_store(database),
+          model_directory(
+              {executor, deployments, models, alias_store, events},
+              {static_cast<std::size_t>(config.gateway.at_once), static_cast<std::size_t>(config.gateway.queue_size)}),
+          gateway({deployments, model_directory, usage}, gateway_limits(config)),
           engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, engines}, chat_limits(config)),
+          chat({executor, chat_store, engines, &usage}, chat_limits(config)),
           chat_search(database),
           chat_archive({executor, chat_store, chat_search, engines}),
           benchmark_store(database),
@@ -252,6 +272,11 @@ struct App::Parts {
           chat_routes(chat),
           archive_routes(chat_archive, chat),
           benchmark_routes(benchmarks),
+          openai_routes(gateway, model_directory, alias_store),
+          anthropic_routes(gateway),
+          ollama_routes({gateway, model_directory, alias_store, deployments, models, downloads}),
+          queue_routes(model_directory),
+          usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
@@ -323,6 +348,11 @@ struct App::Parts {
         chat_routes.add_to(router);
         archive_routes.add_to(router);
         benchmark_routes.add_to(router);
+        openai_routes.add_to(router);
+        anthropic_routes.add_to(router);
+        ollama_routes.add_to(router);
+        queue_routes.add_to(router);
+        usage_routes.add_to(router);
         system_routes.add_to(router);
         return router;
     }
@@ -355,6 +385,11 @@ struct App::Parts {
     store::StoreService store;  // imports, links for others, garbage
     deployments::DeploymentStore deployment_store;
     deployments::DeploymentService deployments;
+    usage::UsageStore usage_store;
+    usage::UsageRecorder usage;
+    gateway::AliasStore alias_store;
+    gateway::ModelDirectory model_directory;  // names of models in requests
+    gateway::GatewayService gateway;
     chat::DeploymentEngines engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
@@ -374,6 +409,11 @@ struct App::Parts {
     chat::ChatRoutes chat_routes;
     chat::ArchiveRoutes archive_routes;
     benchmarks::BenchmarkRoutes benchmark_routes;
+    gateway::OpenAiRoutes openai_routes;
+    gateway::AnthropicRoutes anthropic_routes;
+    gateway::OllamaRoutes ollama_routes;
+    gateway::QueueRoutes queue_routes;
+    usage::UsageRoutes usage_routes;
     system::SystemRoutes system_routes;
     http::Router router;
     http::Middleware middleware;
@@ -395,6 +435,8 @@ Task<> App::start() {
     parts_->chat_archive.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
+    parts_->usage.start();
+    parts_->model_directory.start();
     parts_->server.start();
     log::info("ready", {{"url", url()}, {"home", parts_->config.home.string()}, {"version", LLMM_VERSION}});
 }
@@ -406,6 +448,8 @@ Task<> App::stop() {
     // 2. replies still being written: kept as partial
     co_await parts_->chat.stop();
     co_await parts_->chat_archive.stop();
+    co_await parts_->model_directory.stop();
+    co_await parts_->usage.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
     parts_->store.stop();

@@ -40,8 +40,8 @@ UpstreamRequest post(std::string target, std::string body) {
             .read_timeout = kCountWait};
 }
 
-// The body of a 200. Nothing for any other answer or none at all: what is asked so is only of help, and an engine that is
-// gone is noticed with the reply.
+// The body of a 200. Nothing for any other answer or none at all: what is asked so is only of help, and an engine that
+// is gone is noticed with the reply.
 Task<std::optional<std::string>> body_of(const Engine& engine, UpstreamRequest request) {
     try {
         UpstreamResponse response = co_await engine.upstream->send(std::move(request));
