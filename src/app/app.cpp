@@ -265,7 +265,7 @@ struct App::Parts {
           gateway({deployments, model_directory, usage}, gateway_limits(config)),
           chat_engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, chat_engines}, chat_limits(config)),
+          chat({executor, chat_store, chat_engines, &usage}, chat_limits(config)),
           chat_search(database),
           chat_archive({executor, chat_store, chat_search, chat_engines}),
           benchmark_store(database),

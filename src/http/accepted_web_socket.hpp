@@ -72,7 +72,7 @@ class AcceptedWebSocket final : public WebSocket {
         co_return text;
     }
 
-    // The read may still be under way; nothing may be destroyed before it has ended.
+    // Cuts the connection. The read may still be under way; nothing may be destroyed before it has ended.
     Task<> end() {
         connection_.abort();
         while (reading_)

@@ -73,7 +73,7 @@ void ArchiveRoutes::add_to(http::Router& router) {
 
 Task<http::Response> ArchiveRoutes::search(const http::Request& request) {
     http::QueryReader in(request);
-    SearchQuery query{.text = in.required_text("q")};
+    SearchQuery query{.text = in.required_text("q", 200)};
     if (const auto session = in.text("session_id")) {
         query.session_id = SessionId::parse(*session);
         if (!query.session_id) in.add_problem("session_id", {"is no id", "不是有效的 id"}, {"a UUID", "UUID"});

@@ -83,6 +83,10 @@ http::Response page_response(const http::Request& request, const storage::Page<T
     return http::ok(request, http::list_json(std::move(items), page.next_cursor));
 }
 
+std::string caller_of(const http::Request& request) {
+    return request.principal ? request.principal->name : std::string();
+}
+
 EventPlace parse_place(std::string_view name, std::string_view text) {
     auto place = EventPlace::parse(text);
     if (!place) {
@@ -217,7 +221,8 @@ Task<http::Response> ChatRoutes::send(const http::Request& request) {
         co_return rest_of(request, co_await chat_.watch(place.message_id, place.number));
     }
     MessageRequest wanted = parse_message_request(request.json());
-    auto reply = std::make_shared<Reply>(chat_.send(id, std::move(wanted.message), wanted.detached));
+    auto reply =
+        std::make_shared<Reply>(chat_.send(id, std::move(wanted.message), wanted.detached, caller_of(request)));
     co_return co_await answer(request, std::move(reply), wanted.stream, wanted.detached);
 }
 
@@ -238,7 +243,7 @@ Task<http::Response> ChatRoutes::regenerate(const http::Request& request) {
         co_return rest_of(request, co_await chat_.watch(place.message_id, place.number));
     }
     const RegenerateRequest wanted = parse_regenerate_request(request.json_or_empty_object());
-    auto reply = std::make_shared<Reply>(co_await chat_.regenerate(id, wanted.detached));
+    auto reply = std::make_shared<Reply>(co_await chat_.regenerate(id, wanted.detached, caller_of(request)));
     co_return co_await answer(request, std::move(reply), wanted.stream, wanted.detached);
 }
 
@@ -263,7 +268,7 @@ Task<> ChatRoutes::check_session(const http::Request& request) {
 }
 
 Task<> ChatRoutes::converse(const http::Request& request, http::WebSocket& socket) {
-    SocketChat conversation(chat_, session_id_of(request, "session_id"), request.language, socket,
+    SocketChat conversation(chat_, session_id_of(request, "session_id"), caller_of(request), request.language, socket,
                             co_await asio::this_coro::executor);
     co_await conversation.run(place_of(request));
 }

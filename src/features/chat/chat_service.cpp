@@ -3,6 +3,7 @@
 #include "base/log/log.hpp"
 #include "features/chat/chat_json.hpp"
 #include "features/chat/title.hpp"
+#include "features/usage/usage_recorder.hpp"
 
 #include <utility>
 
@@ -108,16 +109,18 @@ Task<std::vector<Message>> ChatService::siblings(MessageId id) {
     co_return co_await deps_.store.siblings(co_await message(id));
 }
 
-Reply ChatService::send(SessionId id, NewMessage message, bool detached) {
-    return begin({std::move(id), MessageId::generate(), MessageId::generate(), std::move(message)}, detached);
+Reply ChatService::send(SessionId id, NewMessage message, bool detached, std::string caller) {
+    return begin({std::move(id), MessageId::generate(), MessageId::generate(), std::move(message)}, detached,
+                 std::move(caller));
 }
 
-Task<Reply> ChatService::regenerate(MessageId id, bool detached) {
+Task<Reply> ChatService::regenerate(MessageId id, bool detached, std::string caller) {
     const Message again = co_await message(id);
-    co_return begin({again.session_id, MessageId::generate(), MessageId::generate(), {}, again.id}, detached);
+    co_return begin({again.session_id, MessageId::generate(), MessageId::generate(), {}, again.id}, detached,
+                    std::move(caller));
 }
 
-Reply ChatService::begin(NewExchange wanted, bool detached) {
+Reply ChatService::begin(NewExchange wanted, bool detached, std::string caller) {
     if (stopping_) fail(ErrorCode::shutting_down, "the service is stopping", "服务正在停止");
     const SessionId id = wanted.session_id;
     if (const auto found = running_.find(id); found != running_.end()) {
@@ -127,7 +130,7 @@ Reply ChatService::begin(NewExchange wanted, bool detached) {
         Generation::Deps{deps_.executor, deps_.store, deps_.engines, limits_}, std::move(wanted), detached);
     running_.emplace(id, generation);
     Reply reply(generation);
-    tasks_.spawn("reply", run(std::move(generation)));
+    tasks_.spawn("reply", run(std::move(generation), std::move(caller)));
     if (const auto found = beginnings_.find(id); found != beginnings_.end()) {
         if (const auto signal = found->second.lock()) signal->notify();
     }
@@ -166,10 +169,35 @@ void ChatService::request_stop(const SessionId& id) {
     if (const auto found = running_.find(id); found != running_.end()) found->second->request_stop(StopReason::asked);
 }
 
-Task<> ChatService::run(GenerationPtr generation) {
+Task<> ChatService::run(GenerationPtr generation, std::string caller) {
     co_await generation->run();
     running_.erase(generation->session_id());
+    record_usage(*generation, caller);
     if (limits_.titles && !stopping_) want_title(*generation);
+}
+
+// One row for each request that came to something in the session, as the gateway writes one for each of its own.
+void ChatService::record_usage(const Generation& generation, const std::string& caller) {
+    if (!deps_.usage || !generation.is_stored()) return;
+    constexpr int kDone = 200, kClientClosed = 499, kEngineFailed = 502;  // as HTTP would say it
+    const Message& reply = generation.message();
+    usage::Usage row{.at = reply.created_at, .caller = caller};
+    row.model = generation.model_ref();
+    row.deployment = generation.deployment();
+    row.dialect = "chat";
+    row.operation = "chat.completions";
+    row.status = generation.failure() ? kEngineFailed : generation.stop_reason() ? kClientClosed : kDone;
+    row.streamed = true;
+    if (const auto& tokens = reply.metadata.usage) {
+        row.tokens_in = tokens->prompt_tokens;
+        row.tokens_out = tokens->completion_tokens;
+    }
+    if (const auto& times = reply.metadata.timings) {
+        row.first_token_ms = times->time_to_first_token_ms;
+        row.total_ms = times->total_ms.value_or(0);
+    }
+    if (generation.failure()) row.error = name_of(generation.failure()->code());
+    deps_.usage->record(std::move(row));
 }
 
 // After the first exchange, and only once: what comes later would not change what the conversation is about.

@@ -16,6 +16,10 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+namespace llmm::usage {
+class UsageRecorder;
+}
+
 namespace llmm::chat {
 
 struct SessionRequest;
@@ -28,6 +32,7 @@ class ChatService {
         asio::any_io_executor executor;
         ChatStore& store;
         EngineSource& engines;
+        usage::UsageRecorder* usage = nullptr;  // empty: nobody counts
     };
     explicit ChatService(Deps deps, GenerationLimits limits = {});
 
@@ -48,9 +53,10 @@ class ChatService {
 
     // Begins a reply. STATE_CONFLICT while the session's last one is being written, SHUTTING_DOWN. What else can go
     // wrong Reply tells: SESSION_NOT_FOUND, MESSAGE_NOT_FOUND, DEPLOYMENT_NOT_FOUND, CONTEXT_EXCEEDED, ENGINE_*.
-    Reply send(SessionId id, NewMessage message, bool detached = false);
+    // The caller's name goes into the usage.
+    Reply send(SessionId id, NewMessage message, bool detached = false, std::string caller = {});
     // Another reply to the same question, beside the one that is there. MESSAGE_NOT_FOUND, and as send().
-    Task<Reply> regenerate(MessageId id, bool detached = false);
+    Task<Reply> regenerate(MessageId id, bool detached = false, std::string caller = {});
     // A reply that there is, from where a client has got to. MESSAGE_NOT_FOUND for one that is no reply.
     Task<Reply> watch(MessageId id, std::optional<std::uint64_t> since);
     // The session's reply that is being written, unless it is this one.
@@ -65,8 +71,9 @@ class ChatService {
   private:
     using GenerationPtr = std::shared_ptr<Generation>;
 
-    Reply begin(NewExchange wanted, bool detached);
-    Task<> run(GenerationPtr generation);
+    Reply begin(NewExchange wanted, bool detached, std::string caller);
+    Task<> run(GenerationPtr generation, std::string caller);
+    void record_usage(const Generation& generation, const std::string& caller);
     Task<> end_reply(SessionId id);
     void want_title(const Generation& generation);
     Task<> make_title(Session session, std::string question, std::string answer);

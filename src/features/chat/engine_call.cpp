@@ -40,12 +40,16 @@ UpstreamRequest post(std::string target, std::string body) {
             .read_timeout = kCountWait};
 }
 
-// The body of a 200; nothing for any other status.
+// The body of a 200. Nothing for any other answer or none at all: what is asked so is only of help, and an engine that
+// is gone is noticed with the reply.
 Task<std::optional<std::string>> body_of(const Engine& engine, UpstreamRequest request) {
-    UpstreamResponse response = co_await engine.upstream->send(std::move(request));
-    std::string body = co_await response.read_all(kMaxBody);
-    if (response.status() != 200) co_return std::nullopt;
-    co_return body;
+    try {
+        UpstreamResponse response = co_await engine.upstream->send(std::move(request));
+        std::string body = co_await response.read_all(kMaxBody);
+        if (response.status() == 200) co_return body;
+    } catch (const HttpError&) {
+    }
+    co_return std::nullopt;
 }
 
 Task<> read_answer(const Engine& engine, std::string body, std::chrono::milliseconds limit, std::string& text) {

@@ -108,6 +108,8 @@ Task<> Generation::converse() {
     const Engine engine =
         co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id, Clock::now() + deps_.limits.engine_wait);
     metadata_.model = engine.model;
+    deployment_ = engine.deployment;
+    model_ref_ = engine.model_ref;
     FittedPrompt prompt = co_await fit_prompt(engine, *exchange_, deps_.limits.context_policy);
     metadata_.context = std::move(prompt.context);
     asked_at_ = Clock::now();

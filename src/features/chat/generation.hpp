@@ -60,6 +60,9 @@ class Generation {
     // The reply as far as it is, and what it belongs to. There once they are stored.
     const Message& message() const { return exchange_->assistant; }
     const Session& session() const { return exchange_->session; }
+    // For the usage; empty while no engine was ready.
+    const std::string& deployment() const { return deployment_; }
+    const std::string& model_ref() const { return model_ref_; }
     const Message& user_message() const { return exchange_->user; }
     Signal& changed() { return changed_; }
 
@@ -86,6 +89,7 @@ class Generation {
     std::optional<StopReason> stop_reason_;
     std::optional<Error> failure_;
     Metadata metadata_;
+    std::string deployment_, model_ref_;
     std::optional<double> engine_speed_;  // tokens a second
     Clock::time_point asked_at_{};
     std::optional<Clock::time_point> first_text_at_;

@@ -35,7 +35,7 @@ void SocketChat::obey(std::string_view frame) {
         ChatCommand command = parse_chat_command(frame);
         if (auto* message = std::get_if<NewMessage>(&command)) {
             if (next_) throw still_writing(next_->message_id());
-            next_.emplace(chat_.send(session_, std::move(*message)));
+            next_.emplace(chat_.send(session_, std::move(*message), false, caller_));
             changed_.notify();
         } else {
             chat_.request_stop(session_);

@@ -19,10 +19,11 @@ namespace llmm::chat {
 // it. When the socket goes, the reply goes on without it (see Generation).
 class SocketChat {
   public:
-    SocketChat(ChatService& chat, SessionId session, http::Language language, http::WebSocket& socket,
-               asio::any_io_executor executor)
+    SocketChat(ChatService& chat, SessionId session, std::string caller, http::Language language,
+               http::WebSocket& socket, asio::any_io_executor executor)
         : chat_(chat),
           session_(std::move(session)),
+          caller_(std::move(caller)),
           language_(language),
           socket_(socket),
           beginnings_(chat.beginnings(session_)),
@@ -42,6 +43,7 @@ class SocketChat {
 
     ChatService& chat_;
     const SessionId session_;
+    const std::string caller_;
     const http::Language language_;
     http::WebSocket& socket_;
     std::shared_ptr<Signal> beginnings_;
