@@ -70,7 +70,7 @@ TEST_F(Memory, APlanShowsTheSumAndStartsNothing) {
 
 TEST_F(Memory, AStartThatCannotFitIsRefusedWithWhatWould) {
     const std::uint64_t needed = plan({.config = R"({"context_size":4096})"}).needs.at("cpu");
-    free_memory(needed);
+    free_memory(needed + 1024);  // meminfo counts in kB
     const Error error = error_of([&] { world.create({.config = R"({"context_size":65536})"}); });
     EXPECT_EQ(error.code(), ErrorCode::insufficient_memory);
     EXPECT_THAT(error.message().en, HasSubstr("a context_size of 4096"));
