@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-debian12 test-debian13 bench lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -24,8 +24,11 @@ test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitiz
 	@scripts/setup --for test
 	@scripts/test $(if $(SANITIZE),--sanitize $(SANITIZE))
 
+test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
+	@scripts/test-debian 12
+
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
-	@scripts/test-debian13
+	@scripts/test-debian 13
 
 bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench

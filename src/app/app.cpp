@@ -11,6 +11,7 @@
 #include "features/downloads/download_routes.hpp"
 #include "features/models/hub_routes.hpp"
 #include "features/models/model_routes.hpp"
+#include "features/store/store_routes.hpp"
 #include "features/system/system_routes.hpp"
 #include "features/tasks/task_json.hpp"
 #include "features/tasks/task_routes.hpp"
@@ -18,6 +19,11 @@
 #include "http/server.hpp"
 #include "integrations/demo/demo_hub.hpp"
 #include "integrations/huggingface/huggingface_hub.hpp"
+#include "integrations/huggingface/token_file.hpp"
+#include "integrations/local/local_hub.hpp"
+#include "integrations/modelscope/modelscope_hub.hpp"
+#include "integrations/ollama/ollama_hub.hpp"
+#include "integrations/url/url_hub.hpp"
 #include "storage/migrator.hpp"
 
 #include <cstdlib>
@@ -62,10 +68,20 @@ std::optional<Url> parse_endpoint(const std::string& text) {
 // What an operator has configured may also be on a private network.
 std::vector<std::string> allowed_hosts(const Config& config) {
     std::vector<std::string> hosts = config.network.allowed_hosts;
-    if (config.sources.at("huggingface.endpoint") != "default") {
-        if (const auto url = parse_endpoint(config.huggingface.endpoint)) hosts.push_back(url->host());
-    }
+    const auto add = [&](const char* option, const std::string& endpoint) {
+        if (config.sources.at(option) == "default") return;
+        if (const auto url = parse_endpoint(endpoint)) hosts.push_back(url->host());
+    };
+    add("huggingface.endpoint", config.huggingface.endpoint);
+    add("ollama.registry", config.ollama.registry);
+    add("modelscope.endpoint", config.modelscope.endpoint);
     return hosts;
+}
+
+// The configured token, or the one that HuggingFace's own tools keep for this user.
+SecretString huggingface_token(const Config& config) {
+    if (!config.huggingface.token.empty()) return config.huggingface.token;
+    return hubs::huggingface::token_of_user(process_environment());
 }
 
 storage::DatabaseUrl database_url(const Config& config) {
@@ -135,8 +151,15 @@ void check_config(const Config& config) {
     if (config.server.tls_certificate.empty() != config.server.tls_key.empty()) {
         problems.push_back("server.tls_certificate and server.tls_key belong together: set both or none");
     }
-    if (!parse_endpoint(config.huggingface.endpoint))
-        problems.push_back("huggingface.endpoint: not an http or https URL");
+    for (const auto& [name, endpoint] : {std::pair("huggingface.endpoint", &config.huggingface.endpoint),
+                                         std::pair("ollama.registry", &config.ollama.registry),
+                                         std::pair("modelscope.endpoint", &config.modelscope.endpoint)}) {
+        if (!parse_endpoint(*endpoint)) problems.push_back(fmt::format("{}: not an http or https URL", name));
+    }
+    for (const std::string& root : config.local.roots) {
+        if (!LocalRoots::parse(root))
+            problems.push_back(fmt::format("local.roots: \"{}\" is not an absolute path", root));
+    }
     if (!config.database.url.empty()) {
         try {
             storage::DatabaseUrl::parse(config.database.url.reveal());
@@ -164,10 +187,21 @@ struct App::Parts {
                     .no_proxy = config.network.no_proxy,
                     .ca_file = config.network.ca_file},
                    guard),
+          roots({config.local.roots.begin(), config.local.roots.end()}),
           huggingface({.endpoint = parse_endpoint(config.huggingface.endpoint).value(),
-                       .token = config.huggingface.token,
+                       .token = huggingface_token(config),
                        .cache_lifetime = std::chrono::seconds(config.huggingface.cache_seconds)},
                       internet, guard),
+          modelscope({.endpoint = parse_endpoint(config.modelscope.endpoint).value(),
+                      .token = config.modelscope.token,
+                      .cache_lifetime = std::chrono::seconds(config.huggingface.cache_seconds)},
+                     internet, guard),
+          ollama({.registry = parse_endpoint(config.ollama.registry).value(),
+                  .huggingface = parse_endpoint(config.huggingface.endpoint).value(),
+                  .cache_lifetime = std::chrono::seconds(config.huggingface.cache_seconds)},
+                 internet, guard),
+          addresses(internet, guard),
+          local(roots, files),
           demo(resources / "demo"),
           auth(config.auth.mode == "none" ? auth::AuthService::Mode::none : auth::AuthService::Mode::key,
                config.auth.admin_key, config.home / "secrets/admin-key"),
@@ -176,7 +210,8 @@ struct App::Parts {
           queue(executor, task_store, {}),
           model_store(database),
           models({model_store, blobs, files}),
-          hubs({&huggingface, &demo}),
+          hubs(executor, {&huggingface, &modelscope, &ollama, &addresses, &local, &demo},
+               {.patience = std::chrono::milliseconds(config.hubs.search_patience_ms)}),
           download_store(database),
           downloads({executor, download_store, hubs, queue, blobs, internet, files},
                     {.home = std::filesystem::absolute(config.home),
@@ -184,6 +219,8 @@ struct App::Parts {
                      .connections = static_cast<int>(config.downloads.connections),
                      .speed_limit = static_cast<std::uint64_t>(config.downloads.speed_limit),
                      .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes)}),
+          store_store(database),
+          store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
           deployments({executor, deployment_store, models, events, files}, deployment_settings(config)),
           engines(deployments),
@@ -197,6 +234,7 @@ struct App::Parts {
           hub_routes(hubs, system::usable_memory()),
           model_routes(models, [this](ModelId id) { return start_verification(id); }),
           download_routes(downloads),
+          store_routes(store),
           deployment_routes(deployments, files),
           chat_routes(chat),
           system_routes(system,
@@ -265,6 +303,7 @@ struct App::Parts {
         hub_routes.add_to(router);
         model_routes.add_to(router);
         download_routes.add_to(router);
+        store_routes.add_to(router);
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
         system_routes.add_to(router);
@@ -279,7 +318,12 @@ struct App::Parts {
     storage::BlobStore blobs;    // model files by content
     UrlGuard guard;              // where we may fetch from
     HttpClient internet;         // owns the network thread
+    LocalRoots roots;            // what of this machine may be taken or linked to
     hubs::HuggingFaceHub huggingface;
+    hubs::ModelScopeHub modelscope;
+    hubs::OllamaHub ollama;
+    hubs::UrlHub addresses;
+    hubs::LocalHub local;
     hubs::DemoHub demo;      // models that come along
     auth::AuthService auth;  // the admin key
     AdminKeyAuthenticator authenticator;
@@ -290,6 +334,8 @@ struct App::Parts {
     models::HubService hubs;      // the remote one
     downloads::DownloadStore download_store;
     downloads::DownloadService downloads;
+    store::StoreStore store_store;
+    store::StoreService store;  // imports, links for others, garbage
     deployments::DeploymentStore deployment_store;
     deployments::DeploymentService deployments;
     chat::DeploymentEngines engines;  // deployments as chat sees them
@@ -302,6 +348,7 @@ struct App::Parts {
     models::HubRoutes hub_routes;
     models::ModelRoutes model_routes;
     downloads::DownloadRoutes download_routes;
+    store::StoreRoutes store_routes;
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
     system::SystemRoutes system_routes;
@@ -336,7 +383,9 @@ Task<> App::stop() {
     co_await parts_->chat.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
+    parts_->store.stop();
     co_await parts_->queue.stop();
+    co_await parts_->hubs.stop();
     // 4. engines, which nobody asks any more
     co_await parts_->deployments.stop(false);
     log::info("stopped");

@@ -68,6 +68,10 @@ struct Repository {
     std::string revision;  // the commit that everything below belongs to
     std::vector<RemoteFile> files;
     std::optional<std::string> card;  // Markdown, cut at 256 KiB
+    // What the source says beyond its files (a prompt template, parameters): a JSON object that the catalogue keeps.
+    std::string metadata = "{}";
+    // Whether stock llama.cpp can load the GGUF files, where the source has a way of its own to write them.
+    std::optional<bool> stock_compatible = std::nullopt;
 };
 
 // How to get the bytes of a file now. A URL may expire: ask again, don't store it.
@@ -75,6 +79,11 @@ struct RemoteSource {
     Url url;
     SecretString bearer;  // only for this URL's origin
     std::optional<TimePoint> expires_at;
+    // What its servers bear for one file, all connections together; nullopt: no limit of their own.
+    std::optional<int> max_connections = std::nullopt;
+    // ModelScope's form: a range may come as 200 with the right Content-Range and length in place of 206.
+    bool ranges_come_as_200 = false;
+    bool has_ranges = true;  // false: only the whole file can be asked for
 };
 struct LocalSource {
     std::filesystem::path path;
@@ -86,6 +95,8 @@ class Hub {
   public:
     virtual ~Hub() = default;
     virtual std::string_view source() const = 0;  // "huggingface", "demo"
+    // False: search() and categories() have nothing to ask (a registry without a list of its models).
+    virtual bool can_search() const { return true; }
     virtual Task<SearchPage> search(SearchQuery query) = 0;
     virtual Task<std::vector<Category>> categories() = 0;
     // An empty revision means the hub's default branch.

@@ -63,7 +63,9 @@ void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_
     if (::fchmod(fd.get(), kBlobMode) != 0) throw_errno("fchmod " + part.string(), errno);
     sync_file(fd.get());  // the content before the name: never a name without its bytes
     if (size_of_regular_file(target) == size) {
-        // It may be open and mapped by an engine, and is as good.
+        // It may be open and mapped by an engine, and is as good. Its change time says to garbage collection that it is
+        // wanted again, until a row does.
+        if (::chmod(target.c_str(), kBlobMode) != 0) throw_errno("chmod " + target.string(), errno);
         if (::unlink(part.c_str()) != 0) throw_errno("unlink " + part.string(), errno);
     } else if (::rename(part.c_str(), target.c_str()) != 0) {
         throw_errno("rename to " + target.string(), errno);
@@ -109,7 +111,10 @@ std::vector<BlobStore::Blob> BlobStore::list() const {
             // Also the place must be right: what path_of() does not find is no blob.
             if (!digest || file.path() != path_of(*digest)) continue;
             // Nothing: no file, or one that another thread has just removed.
-            if (const auto size = size_of_regular_file(file.path())) blobs.push_back({*digest, *size});
+            struct ::stat info{};
+            if (::lstat(file.path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+            blobs.push_back(
+                {*digest, static_cast<std::uint64_t>(info.st_size), from_epoch_ms(info.st_ctim.tv_sec * 1000)});
         }
     }
     return blobs;
@@ -122,6 +127,17 @@ void BlobStore::link(const SafePath& model_path, const Sha256& digest) const {
 
 void BlobStore::unlink(const SafePath& model_path) const {
     models_.remove(model_path);
+}
+
+std::vector<SafePath> BlobStore::dangling_links() const {
+    std::vector<SafePath> links;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(models_.root())) {
+        std::error_code ignored;
+        if (!entry.is_symlink() || fs::exists(entry.path(), ignored)) continue;
+        if (const auto path = SafePath::parse(entry.path().lexically_relative(models_.root()).string()))
+            links.push_back(*path);
+    }
+    return links;
 }
 
 fs::path BlobStore::model_path(const SafePath& model_path) const {

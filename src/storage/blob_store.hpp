@@ -1,6 +1,7 @@
 #pragma once
 #include "base/crypto/digest.hpp"
 #include "base/fs/safe_path.hpp"
+#include "base/time/time.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -24,6 +25,7 @@ class BlobStore {
     struct Blob {
         Sha256 digest;
         std::uint64_t size;
+        TimePoint changed_at;  // when it was published, the last time
     };
     // Gets the number of bytes read so far.
     using Progress = std::function<void(std::uint64_t)>;
@@ -56,6 +58,8 @@ class BlobStore {
     // A missing link is fine; directories that became empty go too.
     void unlink(const SafePath& model_path) const;
     std::filesystem::path model_path(const SafePath& model_path) const;
+    // Every link below models/ whose blob is not there.
+    std::vector<SafePath> dangling_links() const;
 
   private:
     std::filesystem::path shard_of(const Sha256& digest) const;

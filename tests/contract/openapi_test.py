@@ -19,8 +19,9 @@ HEADERS = {"X-Request-Id": "r-1", "Content-Type": "application/json; charset=utf
 
 OPERATIONS = """
 listHubModels getHubModel listHubCategories
-listModels getModel updateModel deleteModel listModelFiles verifyModel
+listModels importModel getModel updateModel deleteModel listModelFiles verifyModel
 createDownload listDownloads getDownload updateDownload deleteDownload
+getStore createImport getImport createLinks collectGarbage verifyStore
 pauseDownload resumeDownload cancelDownload retryDownload
 createDeployment listDeployments getDeployment updateDeployment deleteDeployment
 startDeployment stopDeployment restartDeployment getDeploymentLogs listEngines
@@ -197,7 +198,7 @@ def test_accepts_documented_answers():
     check("POST", "/api/v1/downloads", 200, envelope(example_of("Download")))
     check("POST", "/api/v1/downloads", 202, envelope(example_of("Download"), 202))
     check("POST", "/api/v1/chat/sessions", 201, envelope(example_of("ChatSession"), 201), Location=f"/api/v1/chat/sessions/{ID}")
-    age = {"cached": True, "cache_age_seconds": 3}
+    age = {"cached": True, "cache_age_seconds": 3, "sources": [example_of("SourceReport")]}
     hub = {"items": [example_of("HubModel")], "next_cursor": "abc"}
     check("GET", "/api/v1/hub/models", 200, envelope(hub, details=age), ETag='"1"')
     check("GET", "/api/v1/hub/models/info", 200, envelope(example_of("HubModelInfo")), ETag='"1"')

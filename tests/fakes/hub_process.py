@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class HubProcess:
         self.url: str = ready["hub"]
         self.cdn: str = ready["cdn"]
 
+    def cpu_seconds(self) -> float:
+        """Processor time spent so far. Unlike the clock, it does not depend on what else the machine does."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> int:
         self._process.terminate()
         return self._process.wait(TIMEOUT)
@@ -72,6 +78,13 @@ class HubProcess:
 
     def fault(self, action: dict, **match: object) -> None:
         self.control("POST", "faults", [{"match": match, "action": action}])
+
+    def add(self, repo: str, files: dict, **facts: object) -> None:
+        """A repository; `files` as in repo.json."""
+        self.control("POST", "repos", {"id": repo, "files": files} | facts)
+
+    def add_ollama(self, name: str, layers: list, **more: object) -> dict:
+        return self.control("POST", "ollama", {"name": name, "layers": layers} | more)
 
     def log(self) -> list[dict]:
         return self.control("GET", "log")

@@ -45,6 +45,8 @@ class Service:
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LLM_MANAGER_HOME": str(home),
             "LLM_MANAGER_LISTEN": f"127.0.0.1:{self.port}", "LLM_MANAGER_ADMIN_KEY": KEY,
+            # No test reaches a hub that it didn't start: nothing listens there.
+            **{name: "http://127.0.0.9:9" for name in ("HF_ENDPOINT", "OLLAMA_REGISTRY", "MODELSCOPE_ENDPOINT")},
             **{name: os.environ[name] for name in ("LLM_MANAGER_LLAMA_SERVER", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
                if name in os.environ},
             **environment,

@@ -19,7 +19,7 @@ def ask(service, deployment="tiny", content="What is the capital of France?"):
 
 def test_from_hub_to_chat(make_service, hub):
     service = make_service(HF_ENDPOINT=hub.url)
-    found = service.data("GET", "/api/v1/hub/models?q=tiny&format=gguf")
+    found = service.data("GET", "/api/v1/hub/models?source=huggingface&q=tiny&format=gguf")
     assert [model["repo"] for model in found["items"]] == ["acme/tiny-GGUF"]
     info = service.data("GET", f"/api/v1/hub/models/info?ref={TINY}")
     assert [variant["name"] for variant in info["variants"]] == ["Q8_0"]
@@ -48,19 +48,34 @@ def test_a_split_model_and_a_sharded_one(make_service, hub):
     assert ask(service)["content"] == "The capital of France is Paris."
     assert service.pull("hf.co/acme/sharded")["status"] == "completed"
     assert service.error("POST", "/api/v1/deployments", {"ref": "hf.co/acme/sharded"}) == "UNSUPPORTED_FORMAT"
+    check_pages_of_files(service)
+
+
+def check_pages_of_files(service):
+    model = next(m for m in service.data("GET", "/api/v1/models")["items"] if "sharded" in m["ref"])
+    path = f"/api/v1/models/{model['id']}/files"
+    whole = service.data("GET", path)
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = service.data("GET", f"{path}?limit=2" + (f"&cursor={cursor}" if cursor else ""))
+        assert 1 <= len(page["items"]) <= 2
+        pages += page["items"]
+        cursor = page["next_cursor"]
+    assert whole["next_cursor"] is None and pages == whole["items"] and len(pages) > 4
+    assert service.error("GET", f"{path}?cursor=nonsense") == "VALIDATION_FAILED"
 
 
 def test_what_can_not_be_downloaded_says_why(make_service, hub):
     service = make_service(HF_ENDPOINT=hub.url)
     for ref, error in (("acme/missing", "HUB_REPO_NOT_FOUND"), ("acme/private", "HUB_REPO_NOT_FOUND"), ("acme/gated", "HUB_GATED"),
                        ("acme/formatless", "UNSUPPORTED_FORMAT"), ("acme/tiny-GGUF@nowhere", "HUB_REVISION_NOT_FOUND"),
-                       ("acme/tiny-GGUF:Q2_K", "VALIDATION_FAILED"), ("ollama:x", "VALIDATION_FAILED")):
+                       ("acme/tiny-GGUF:Q2_K", "VALIDATION_FAILED"), ("ollama:a/b/c/d", "VALIDATION_FAILED")):
         assert service.error("POST", "/api/v1/downloads", {"ref": ref}) == error, ref
     assert service.error("POST", "/api/v1/downloads", {"ref": "acme/empty"}) in ("EMPTY_REPOSITORY", "UNSUPPORTED_FORMAT")
     assert service.pull("acme/html")["error_code"] in ("UNSAFE_FILE", "UNSUPPORTED_FORMAT")
     assert service.data("GET", "/api/v1/models?status=ready")["items"] == []
     hub.stop()
-    assert service.error("GET", "/api/v1/hub/models?q=anything") == "HUB_UNREACHABLE"
+    assert service.error("GET", "/api/v1/hub/models?source=huggingface&q=anything") == "HUB_UNREACHABLE"
 
 
 def test_a_killed_service_finishes_its_download(make_service, hub):

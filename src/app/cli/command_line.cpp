@@ -8,6 +8,7 @@
 #include "app/cli/model_commands.hpp"
 #include "app/cli/phrases.hpp"
 #include "app/cli/service_commands.hpp"
+#include "app/cli/store_commands.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -41,6 +42,7 @@ class CommandLine {
         app_.add_flag("--version", version_, text_(phrases::version_option));
         add_hub_commands();
         add_model_commands();
+        add_store_commands();
         add_deployment_commands();
         add_run();
         add_service_commands();
@@ -106,7 +108,7 @@ class CommandLine {
             add("search", phrases::search_command, [this](Session& session) { return search(session, search_); });
         command->add_option("query", search_.query, text_(phrases::query_argument))->required();
         command->add_option("--source", search_.source, text_(phrases::source_option))
-            ->check(CLI::IsMember({"huggingface", "demo"}));
+            ->check(CLI::IsMember({"all", "huggingface", "modelscope", "demo"}));
         command->add_option("--format", search_.format, text_(phrases::format_option))
             ->check(CLI::IsMember({"gguf", "safetensors"}));
         command->add_option("--sort", search_.sort, text_(phrases::sort_option))
@@ -128,6 +130,31 @@ class CommandLine {
             add("rm", phrases::rm_command, [this](Session& session) { return cli::remove(session, remove_); });
         command->add_option("model", remove_.model, text_(phrases::model_argument));
         command->add_option("--deployment", remove_.deployment, text_(phrases::rm_deployment_option));
+    }
+
+    void add_store_commands() {
+        auto* command = add("import", phrases::import_command,
+                            [this](Session& session) { return import_models(session, import_); });
+        command->add_option("path", import_.path, text_(phrases::import_path_argument));
+        command->add_option("--from-hf-cache", import_.hf_cache, text_(phrases::from_hf_cache_option));
+        command->add_option("--from-ollama", import_.ollama, text_(phrases::from_ollama_option));
+        command->add_option("--variant", import_.variant, text_(phrases::import_variant_option));
+        command->add_flag("--copy", import_.copy, text_(phrases::copy_option));
+        command->add_flag("-d,--detach", import_.detach, text_(phrases::import_detach_option));
+
+        command = add("link", phrases::link_command, [this](Session& session) { return link_models(session, link_); });
+        command->add_option("model", link_.model, text_(phrases::link_model_argument));
+        command->add_option("--hf-cache", link_.hf_cache, text_(phrases::link_hf_cache_option));
+        command->add_option("--ollama", link_.ollama, text_(phrases::link_ollama_option));
+
+        command =
+            add("gc", phrases::gc_command, [this](Session& session) { return collect_garbage(session, collect_); });
+        command->add_flag("--dry-run", collect_.dry_run, text_(phrases::dry_run_option));
+
+        command = add("verify", phrases::verify_command,
+                      [this](Session& session) { return verify(session, name_, import_.detach); });
+        command->add_option("model", name_, text_(phrases::model_argument));
+        command->add_flag("-d,--detach", import_.detach, text_(phrases::import_detach_option));
     }
 
     void add_deployment_commands() {
@@ -200,6 +227,9 @@ class CommandLine {
     SearchOptions search_;
     PullOptions pull_;
     RemoveOptions remove_;
+    ImportOptions import_;
+    LinkOptions link_;
+    CollectOptions collect_;
     DeployOptions deploy_;
     LogOptions logs_;
     RunOptions run_;

@@ -30,7 +30,8 @@ inline constexpr Phrase config_set_option{"Set an option: section.key=value; may
                                           "设置配置项：section.key=value，可重复"};
 inline constexpr Phrase search_command{"Search a hub for models", "在模型库中搜索模型"};
 inline constexpr Phrase query_argument{"What to look for", "搜索内容"};
-inline constexpr Phrase source_option{"Which hub: huggingface or demo", "模型库：huggingface 或 demo"};
+inline constexpr Phrase source_option{"Which hub: all, huggingface, modelscope or demo",
+                                      "模型库：all、huggingface、modelscope 或 demo"};
 inline constexpr Phrase format_option{"Only this format: gguf or safetensors", "只看此格式：gguf 或 safetensors"};
 inline constexpr Phrase sort_option{"Order: downloads, likes, updated or trending",
                                     "排序：downloads、likes、updated 或 trending"};
@@ -45,6 +46,44 @@ inline constexpr Phrase pull_command{"Download a model, or go on with a paused d
 inline constexpr Phrase ref_argument{"Reference such as demo:tiny-chat or hf.co/org/name:Q4_K_M",
                                      "引用，如 demo:tiny-chat、hf.co/org/name:Q4_K_M"};
 inline constexpr Phrase detach_option{"Start the download and return", "开始下载后立即返回"};
+inline constexpr Phrase import_command{"Take over models that are on this disk already, without copying",
+                                       "导入本机已有的模型，不复制文件"};
+inline constexpr Phrase import_path_argument{"File or folder to import", "要导入的文件或目录"};
+inline constexpr Phrase from_hf_cache_option{"Everything in this folder of HuggingFace's cache",
+                                             "导入此 HuggingFace 缓存目录中的全部模型"};
+inline constexpr Phrase from_ollama_option{"Everything in this folder of Ollama's models",
+                                           "导入此 Ollama 模型目录中的全部模型"};
+inline constexpr Phrase import_variant_option{"Variant to take from a folder with several", "目录含多个变体时选择其一"};
+inline constexpr Phrase copy_option{"Copy what can't be linked", "无法链接时复制"};
+inline constexpr Phrase import_detach_option{"Start and return", "开始后立即返回"};
+inline constexpr Phrase link_command{"Publish models as links for other programs", "以链接形式供其他程序使用模型"};
+inline constexpr Phrase link_hf_cache_option{"Into this folder of HuggingFace's cache", "写入此 HuggingFace 缓存目录"};
+inline constexpr Phrase link_ollama_option{"Into this folder of Ollama's models", "写入此 Ollama 模型目录"};
+inline constexpr Phrase link_model_argument{"Only this model", "仅此模型"};
+inline constexpr Phrase gc_command{"Delete files that no model needs", "删除没有模型需要的文件"};
+inline constexpr Phrase dry_run_option{"Only say what would be deleted", "只显示将删除的内容"};
+inline constexpr Phrase verify_command{"Hash the files of a model, or of all, again", "重新校验某个模型或全部文件"};
+inline constexpr Phrase one_import_source{"Name one thing to import: a path, --from-hf-cache DIR or --from-ollama DIR.",
+                                          "请指定一个导入来源：路径、--from-hf-cache DIR 或 --from-ollama DIR。"};
+inline constexpr Phrase one_layout{"Name one folder: --hf-cache DIR or --ollama DIR.",
+                                   "请指定一个目录：--hf-cache DIR 或 --ollama DIR。"};
+inline constexpr Phrase work_progress{"{} done", "已完成 {}"};
+inline constexpr Phrase work_cancelled{"It was cancelled.", "已被取消。"};
+inline constexpr Phrase skipped{"Skipped {}: {}", "跳过 {}：{}"};
+inline constexpr Phrase import_started{"The import goes on in the background; `llm-manager tasks` shows it.",
+                                       "导入正在后台进行；`llm-manager tasks` 可查看进度。"};
+inline constexpr Phrase imported{
+    "{} models, {} of them were here before; {} of new files: {} reflinks, {} hard links, {} copies.",
+    "共 {} 个模型，其中 {} 个此前已有；新文件 {}：写时复制 {} 个，硬链接 {} 个，复制 {} 个。"};
+inline constexpr Phrase linked{"{} models published: {} hard links, {} symbolic links.",
+                               "已发布 {} 个模型：硬链接 {} 个，符号链接 {} 个。"};
+inline constexpr Phrase missing_blob{"Missing: {}; `llm-manager verify` marks the models that need it.",
+                                     "缺失：{}；`llm-manager verify` 会标记需要它的模型。"};
+inline constexpr Phrase would_collect{"{} things would be deleted, {} in all.", "将删除 {} 项，共 {}。"};
+inline constexpr Phrase collected{"{} things deleted, {} in all.", "已删除 {} 项，共 {}。"};
+inline constexpr Phrase verify_started{"The verification goes on in the background; `llm-manager tasks` shows it.",
+                                       "校验正在后台进行；`llm-manager tasks` 可查看进度。"};
+inline constexpr Phrase verified{"Every file is as its digest says.", "所有文件均与摘要相符。"};
 inline constexpr Phrase list_command{"List local models", "列出本地模型"};
 inline constexpr Phrase downloads_command{"List downloads", "列出下载"};
 inline constexpr Phrase rm_command{"Remove a local model, or a deployment", "删除本地模型或部署"};

@@ -59,7 +59,16 @@ struct Config {
 
     struct ModelScope {
         std::string endpoint = "https://modelscope.cn";
+        SecretString token;
     } modelscope;
+
+    struct Hubs {
+        std::int64_t search_patience_ms = 4000;
+    } hubs;
+
+    struct Local {
+        std::vector<std::string> roots;
+    } local;
 
     struct Network {
         std::string http_proxy, https_proxy, no_proxy, ca_file;

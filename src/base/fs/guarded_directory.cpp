@@ -30,7 +30,8 @@ int open_beneath(int directory, const std::string& path, int flags, unsigned mod
 
 [[noreturn]] void throw_for(const SafePath& path, std::string_view what, int error) {
     const std::string note = fmt::format("{} {}", what, path.str());
-    if (error == ELOOP || error == EXDEV) {
+    // ENOTDIR: what a link in the place of a directory gives when it may not be followed.
+    if (error == ELOOP || error == EXDEV || error == ENOTDIR) {
         throw Error(ErrorCode::unsafe_file, {"A link stands in the way of a file", "文件路径上存在链接"})
             .with_log_note(note);
     }
@@ -97,6 +98,38 @@ void GuardedDirectory::link_to(const SafePath& path, const std::filesystem::path
         const int error = errno;
         ::unlinkat(parent.get(), temporary.c_str(), 0);
         throw_for(path, "link", error);
+    }
+    sync_file(parent.get());
+}
+
+bool GuardedDirectory::hard_link_to(const SafePath& path, const std::filesystem::path& source) const {
+    const UniqueFd parent = open_parent(path);
+    if (!parent) throw_for(path, "link", ENOENT);
+    const std::string name(path.file_name());
+    if (::linkat(AT_FDCWD, source.c_str(), parent.get(), name.c_str(), 0) == 0) {
+        sync_file(parent.get());
+        return true;
+    }
+    if (errno == EEXIST) return true;
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP) return false;
+    throw_for(path, "link", errno);
+}
+
+void GuardedDirectory::write(const SafePath& path, std::string_view content, unsigned mode) const {
+    const UniqueFd parent = open_parent(path);
+    if (!parent) throw_for(path, "write", ENOENT);
+    const std::string name(path.file_name());
+    const std::string temporary = fmt::format(".new.{:08x}.tmp", std::random_device()());
+    {
+        const UniqueFd file(open_beneath(parent.get(), temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+        if (!file) throw_for(path, "write", errno);
+        write_all(file.get(), std::as_bytes(std::span(content)), 0);
+        sync_file(file.get());
+    }
+    if (::renameat(parent.get(), temporary.c_str(), parent.get(), name.c_str()) != 0) {
+        const int error = errno;
+        ::unlinkat(parent.get(), temporary.c_str(), 0);
+        throw_for(path, "write", error);
     }
     sync_file(parent.get());
 }

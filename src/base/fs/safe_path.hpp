@@ -42,6 +42,11 @@ class GuardedDirectory {
     // Puts a symbolic link at `path` to `target` (made relative to the link's directory), replacing what is there in
     // one step.
     void link_to(const SafePath& path, const std::filesystem::path& target) const;
+    // Puts a second name of the file `source` at `path`; true also when something is there already. False when that
+    // can't be (another file system, another owner).
+    bool hard_link_to(const SafePath& path, const std::filesystem::path& source) const;
+    // Replaces the file at `path` in one step, durably.
+    void write(const SafePath& path, std::string_view content, unsigned mode = 0644) const;
     void remove(const SafePath& path) const;  // a missing file is fine; empty parents below the root go too
 
   private:

@@ -38,6 +38,7 @@ using DeploymentId = Id<struct DeploymentTag>;
 using InstanceId = Id<struct InstanceTag>;
 using SessionId = Id<struct SessionTag>;
 using MessageId = Id<struct MessageTag>;
+using ImportId = Id<struct ImportTag>;
 
 }  // namespace llmm
 

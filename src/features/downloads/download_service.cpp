@@ -5,8 +5,8 @@
 #include "base/fs/file.hpp"
 #include "base/log/log.hpp"
 #include "features/downloads/download_plan.hpp"
-#include "features/downloads/model_facts.hpp"
 #include "features/downloads/part_file.hpp"
+#include "features/models/model_facts.hpp"
 #include "features/models/model_service.hpp"
 
 #include <boost/asio/this_coro.hpp>
@@ -131,6 +131,7 @@ Task<Started> DownloadService::start(DownloadRequest request) {
     NewDownload wish{.plan = make_plan(remote, request.files),
                      .name = remote.repository.summary.name,
                      .tags = remote.repository.summary.tags,
+                     .source_metadata = remote.repository.metadata,
                      .priority = request.priority,
                      .speed_limit = request.speed_limit};
     // A gated repository lists its files to everybody and gives them to few: better refused now than in the background.
@@ -433,7 +434,7 @@ Task<> DownloadService::publish(std::shared_ptr<Active> active) {
     std::vector<models::ModelFile> files;
     co_await deps_.files.run([&] {
         for (const auto& transfer : active->transfers) {
-            const models::ModelFacts seen = read_model_facts(transfer->part(), transfer->file().path);
+            const models::ModelFacts seen = models::read_model_facts(transfer->part(), transfer->file().path);
             if (!facts.format) facts = seen;
         }
         for (const auto& transfer : active->transfers) {

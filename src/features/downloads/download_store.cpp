@@ -140,7 +140,10 @@ Task<Started> DownloadStore::start(NewDownload request) {
         const std::string ref = request.plan.pinned.str();
         if (auto known = find_started(session, ref)) return *std::move(known);
         auto model = models::find_by_ref(session, ref);
-        if (!model) model = models::insert_downloading(session, request.plan.pinned, request.name, request.tags);
+        if (!model) {
+            model = models::insert_downloading(session, request.plan.pinned, request.name, request.tags,
+                                               request.source_metadata);
+        }
         const DownloadId id = DownloadId::generate();
         const auto total = request.plan.total_size();
         session.execute(

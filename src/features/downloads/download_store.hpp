@@ -24,6 +24,7 @@ struct NewDownload {
     Plan plan;
     std::string name;
     std::vector<std::string> tags;
+    std::string source_metadata = "{}";  // what the hub says beside the files, for the catalogue
     int priority = 0;
     std::optional<std::int64_t> speed_limit;
 };

@@ -1,5 +1,7 @@
 #include "features/models/hub_json.hpp"
 
+#include "base/json/json.hpp"
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -74,11 +76,25 @@ json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memo
     info["variants"] = std::move(variants);
     info["default_variant"] = model.chosen ? json::value(model.chosen->name) : json::value(nullptr);
     info["card"] = or_null(model.repository.card);
+    info["stock_compatible"] = or_null(model.repository.stock_compatible);
+    info["metadata"] = parse_own_json(model.repository.metadata);
     return info;
 }
 
 json::object to_json(const hubs::Category& category) {
     return {{"id", category.id}, {"name", category.name}};
+}
+
+json::object to_json(const SourceReport& report, std::optional<std::int64_t> age, bool in_chinese) {
+    constexpr std::string_view kStatuses[] = {"ok", "slow", "failed", "unsupported"};
+    const auto message =
+        report.message ? json::value(in_chinese ? report.message->zh : report.message->en) : json::value(nullptr);
+    return {{"source", models::name_of(report.source)},
+            {"status", kStatuses[static_cast<std::size_t>(report.status)]},
+            {"count", report.count},
+            {"cache_age_seconds", or_null(age)},
+            {"error", report.code ? json::value(llmm::name_of(*report.code)) : json::value(nullptr)},
+            {"message", message}};
 }
 
 }  // namespace llmm::models

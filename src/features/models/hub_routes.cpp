@@ -13,9 +13,33 @@ using http::Method, http::Permission, http::Request, http::Response, http::Route
 
 namespace {
 
-Source source_of(http::QueryReader& in) {
-    const auto source = in.choice("source", {"huggingface", "demo"});
-    return source ? parse_source(*source).value() : Source::huggingface;
+// nullopt: all of them.
+std::optional<Source> source_of(http::QueryReader& in) {
+    const auto source = in.choice("source", {"all", "huggingface", "modelscope", "ollama", "demo"});
+    return source ? parse_source(*source) : std::nullopt;
+}
+
+// A parameter that may be left out and means nothing when it is empty.
+std::string filled_text(http::QueryReader& in, std::string_view name, std::size_t max_length) {
+    const auto text = in.text(name, max_length);
+    if (text && text->empty()) {
+        in.add_problem(name, Text{"is empty", "为空"}, Text{"leave it out to ask for all", "省略该参数表示全部"});
+    }
+    return text.value_or("");
+}
+
+std::int64_t age_of(TimePoint fetched_at) {
+    return std::max<std::int64_t>(0, (to_epoch_ms(now()) - to_epoch_ms(fetched_at)) / 1000);
+}
+
+FoundPage found_in(Source source, hubs::SearchPage page) {
+    FoundPage found;
+    found.next_cursor = std::move(page.next_cursor);
+    found.sources.push_back(
+        {.source = source, .count = page.models.size(), .fetched_at = page.fetched_at, .message = {}, .code = {}});
+    for (hubs::ModelSummary& model : page.models)
+        found.models.push_back({source, std::move(model)});
+    return found;
 }
 
 hubs::SortOrder sort_of(const std::optional<std::string>& sort) {
@@ -38,23 +62,30 @@ void HubRoutes::add_to(Router& router) {
 
 Task<Response> HubRoutes::search(const Request& request) {
     http::QueryReader in(request);
-    const Source source = source_of(in);
+    const auto source = source_of(in);
     hubs::SearchQuery query;
-    query.text = in.text("q", 200).value_or("");
-    query.category = in.text("category", 100).value_or("");
+    query.text = filled_text(in, "q", 200);
+    query.category = filled_text(in, "category", 100);
     query.format = in.choice("format", {"gguf", "safetensors"}).value_or("");
     query.sort = sort_of(in.choice("sort", {"downloads", "likes", "updated", "trending"}));
     query.limit = in.limit();
     query.cursor = in.cursor();
     in.finish();
-    const hubs::SearchPage page = co_await hubs_.search(source, std::move(query));
-    json::array items;
-    for (const hubs::ModelSummary& model : page.models)
-        items.push_back(to_json(source, model));
+    const FoundPage page = source ? found_in(*source, co_await hubs_.search(*source, std::move(query)))
+                                  : co_await hubs_.search_all(std::move(query));
+    json::array items, sources;
+    for (const FoundModel& found : page.models)
+        items.push_back(to_json(found.source, found.model));
+    std::int64_t age = 0;
+    for (const SourceReport& report : page.sources) {
+        const auto own = report.fetched_at ? std::optional(age_of(*report.fetched_at)) : std::nullopt;
+        age = std::max(age, own.value_or(0));
+        sources.push_back(to_json(report, own, request.language == http::Language::zh));
+    }
     const auto next = page.next_cursor.empty() ? std::nullopt : std::optional(page.next_cursor);
-    const auto age = std::max<std::int64_t>(0, (to_epoch_ms(now()) - to_epoch_ms(page.fetched_at)) / 1000);
-    co_return http::ok_tagged(request, http::list_json(std::move(items), next),
-                              json::object{{"cached", age > 0}, {"cache_age_seconds", age}});
+    co_return http::ok_tagged(
+        request, http::list_json(std::move(items), next),
+        json::object{{"cached", age > 0}, {"cache_age_seconds", age}, {"sources", std::move(sources)}});
 }
 
 Task<Response> HubRoutes::show(const Request& request) {
@@ -66,14 +97,14 @@ Task<Response> HubRoutes::show(const Request& request) {
 
 Task<Response> HubRoutes::categories(const Request& request) {
     http::QueryReader in(request);
-    const Source source = source_of(in);
+    const auto source = source_of(in);
     in.limit();
     in.cursor();
     in.finish();
     json::array items;
-    for (const hubs::Category& category : co_await hubs_.categories(source))
+    for (const hubs::Category& category : source ? co_await hubs_.categories(*source) : co_await hubs_.all_categories())
         items.push_back(to_json(category));
-    co_return http::ok(request, http::list_json(std::move(items), std::nullopt));
+    co_return http::ok_tagged(request, http::list_json(std::move(items), std::nullopt));
 }
 
 }  // namespace llmm::models

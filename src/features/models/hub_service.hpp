@@ -1,10 +1,14 @@
 #pragma once
 #include "base/async/task.hpp"
+#include "base/async/task_group.hpp"
+#include "base/error/error.hpp"
 #include "features/models/model_ref.hpp"
 #include "integrations/formats/quantization.hpp"
 #include "integrations/hub.hpp"
 
+#include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,22 +23,62 @@ struct RemoteModel {
     const formats::Variant* chosen = nullptr;  // in content; nullptr: nothing to run
 };
 
+// What one source did for a question that went to all of them.
+struct SourceReport {
+    enum class Status { ok, slow, failed, unsupported };
+    Source source{};
+    Status status = Status::ok;
+    std::size_t count = 0;                // of items on this page
+    std::optional<TimePoint> fetched_at;  // when ok
+    std::optional<Text> message;          // why it gave nothing
+    std::optional<ErrorCode> code;        // when failed
+};
+
+struct FoundModel {
+    Source source{};
+    hubs::ModelSummary model;
+};
+struct FoundPage {
+    std::vector<FoundModel> models;
+    std::string next_cursor;  // empty: no more
+    std::vector<SourceReport> sources;
+};
+
 // The remote half of the catalogue: one door to every hub. Used from the event loop.
 class HubService {
   public:
-    explicit HubService(std::vector<hubs::Hub*> hubs);
+    struct Settings {
+        std::chrono::milliseconds patience{4'000};  // for the slowest of all sources
+    };
+    HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, Settings settings);
 
     // VALIDATION_FAILED for a source that this version doesn't have.
     hubs::Hub& hub(Source source);
-    Task<hubs::SearchPage> search(Source source, hubs::SearchQuery query) {
-        return hub(source).search(std::move(query));
-    }
+    // VALIDATION_FAILED for a source that has no search.
+    Task<hubs::SearchPage> search(Source source, hubs::SearchQuery query);
+    // All sources side by side, merged in the asked order. A source that fails, or is not there in time, is reported
+    // and not waited for; its answer then fills its cache for the next time.
+    Task<FoundPage> search_all(hubs::SearchQuery query);
     Task<std::vector<hubs::Category>> categories(Source source) { return hub(source).categories(); }
+    // Those of every source that answers in time, without repetition.
+    Task<std::vector<hubs::Category>> all_categories();
     // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are.
     Task<RemoteModel> resolve(ModelRef ref);
+    // Ends questions that nobody waits for any more.
+    Task<> stop() { return group_.stop(); }
 
   private:
+    template <class Answer>
+    struct Flight;
+    template <class Answer>
+    Task<> fly(std::shared_ptr<Flight<Answer>> flight, Task<Answer> question);
+    template <class Answer>
+    Task<> wait_for_all(std::vector<std::shared_ptr<Flight<Answer>>> flights);
+
     std::map<Source, hubs::Hub*> hubs_;
+    Settings settings_;
+    TaskGroup group_;
+    Signal landed_;
 };
 
 }  // namespace llmm::models

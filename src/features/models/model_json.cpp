@@ -77,6 +77,20 @@ std::vector<std::string> read_tags(std::string_view text) {
     return json::value_to<std::vector<std::string>>(parse_own_json(text));
 }
 
+std::string write_source_metadata(std::string_view source_metadata) {
+    if (source_metadata.empty() || source_metadata == "{}") return "{}";
+    return json::serialize(json::object{{"source", parse_own_json(source_metadata)}});
+}
+
+std::string keep_source_metadata(std::string_view old_metadata, std::string_view facts_metadata) {
+    const json::value old = parse_own_json(old_metadata);
+    const json::value* source = old.is_object() ? old.get_object().if_contains("source") : nullptr;
+    if (!source) return std::string(facts_metadata);
+    json::value merged = parse_own_json(facts_metadata);
+    merged.as_object()["source"] = *source;
+    return json::serialize(merged);
+}
+
 std::string write_tags(const std::vector<std::string>& tags) {
     return json::serialize(json::value_from(tags));
 }

@@ -23,6 +23,23 @@ TEST(ModelRef, reads_what_people_paste) {
              Case{"org/name", "huggingface:org/name"},
              Case{"org/name:Q4_0", "huggingface:org/name:Q4_0"},
              Case{"demo:tiny-chat", "demo:tiny-chat"},
+             Case{"ollama:llama3.2:1b", "ollama:library/llama3.2:1b"},
+             Case{"ollama:llama3.2", "ollama:library/llama3.2:latest"},
+             Case{"ollama:someone/model:q8", "ollama:someone/model:q8"},
+             Case{"ollama:hf.co/org/name-GGUF:Q4_K_M", "ollama:hf.co/org/name-GGUF:Q4_K_M"},
+             Case{"ollama:registry.example:5000/library/m:t", "ollama:registry.example:5000/library/m:t"},
+             Case{"https://ollama.com/library/llama3.2:1b", "ollama:library/llama3.2:1b"},
+             Case{"modelscope:org/name", "modelscope:org/name"},
+             Case{"modelscope:org/name@master:Q4_K_M", "modelscope:org/name@master:Q4_K_M"},
+             Case{"https://modelscope.cn/models/org/name/files", "modelscope:org/name"},
+             Case{"https://www.modelscope.ai/models/org/name?x=1", "modelscope:org/name"},
+             Case{"https://host.example/a/m.gguf", "url:https://host.example/a/m.gguf"},
+             Case{"HTTPS://Host.Example:443/a@b/../m.gguf", "url:https://host.example/m.gguf"},
+             Case{"https://host.example/a@b/m.gguf", "url:https://host.example/a%40b/m.gguf"},
+             Case{"https://host.example/m.gguf#sha256=ABCDEF6789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                  "url:https://host.example/m.gguf@abcdef6789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
+             Case{"local:/models/a.gguf", "local:/models/a.gguf"},
+             Case{"local:/models/folder/:Q8_0", "local:/models/folder:Q8_0"},
          }) {
         EXPECT_EQ(parse_model_ref(row.text).str(), row.canonical) << row.text;
     }
@@ -30,7 +47,10 @@ TEST(ModelRef, reads_what_people_paste) {
 
 TEST(ModelRef, what_it_writes_it_reads_back) {
     for (const char* text :
-         {"huggingface:org/name@0123456789abcdef0123456789abcdef01234567:UD-Q4_K_XL", "demo:tiny-chat@abc:Q8_0"}) {
+         {"huggingface:org/name@0123456789abcdef0123456789abcdef01234567:UD-Q4_K_XL", "demo:tiny-chat@abc:Q8_0",
+          "ollama:library/llama3.2:1b@0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:Q4_K_M",
+          "url:https://host.example/m.gguf?x=1@0123456789abcdef0123456789abcdef01234567:Q8_0",
+          "local:/models/.cache/a@b.gguf@0123456789abcdef0123456789abcdef01234567:F16"}) {
         EXPECT_EQ(parse_model_ref(text).str(), text);
         EXPECT_EQ(parse_model_ref(parse_model_ref(text).str()), parse_model_ref(text));
     }
@@ -51,9 +71,22 @@ TEST(ModelRef, refuses_the_rest_and_names_the_field) {
                                    std::string("huggingface:-org/name"),
                                    std::string("huggingface:org/name.git"),
                                    std::string("huggingface:org/a--b"),
-                                   std::string("ollama:llama3.2:1b"),
-                                   std::string("local:/etc/passwd"),
-                                   std::string("https://evil.example/model.gguf"),
+                                   std::string("ollama:../etc:x"),
+                                   std::string("ollama:a/b/c/d"),
+                                   std::string("ollama:model:"),
+                                   std::string("ollama:a..b"),
+                                   std::string("ollama:model@sha256:abc"),
+                                   std::string("ollama:nul:x"),
+                                   std::string("modelscope:name"),
+                                   std::string("modelscope:a/../b"),
+                                   std::string("local:relative"),
+                                   std::string("local:/etc/../passwd"),
+                                   std::string("local:/"),
+                                   std::string("local:/a\\b"),
+                                   std::string("https://user:secret@host.example/model.gguf"),
+                                   std::string("https://0x7f.1/model.gguf"),
+                                   std::string("https://host.example/m.gguf#sha256=abc"),
+                                   std::string("https://host.example/m.gguf#top"),
                                    std::string("file:///etc/passwd"),
                                    std::string("demo:tiny\0chat", 14),
                                    std::string(3000, 'a'),

@@ -14,18 +14,6 @@ namespace {
 
 }  // namespace
 
-SafePath link_path(const ModelRef& pinned, const std::string& file) {
-    const auto path = SafePath::parse((model_directory(pinned) / file).string());
-    if (!path) {
-        throw Error(ErrorCode::unsafe_file, Text::format("the file name \"{}\" is not safe", "文件名“{}”不安全", file));
-    }
-    return *path;
-}
-
-std::filesystem::path model_directory(const ModelRef& pinned) {
-    return std::filesystem::path(std::string(name_of(pinned.source))) / pinned.repo / pinned.revision;
-}
-
 Task<storage::Page<Model>> ModelService::list(ModelQuery query) {
     return deps_.store.list(std::move(query));
 }
@@ -67,6 +55,11 @@ Task<std::int64_t> ModelService::remove(ModelId id) {
 Task<std::vector<ModelFile>> ModelService::files(ModelId id) {
     co_await get(id);
     co_return co_await deps_.store.files(id);
+}
+
+Task<storage::Page<ModelFile>> ModelService::file_page(ModelId id, int limit, std::string cursor) {
+    co_await get(id);
+    co_return co_await deps_.store.file_page(id, limit, std::move(cursor));
 }
 
 Task<std::filesystem::path> ModelService::engine_path(ModelId id) {

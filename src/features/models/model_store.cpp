@@ -67,15 +67,27 @@ bool same_text(std::string_view a, std::string_view b) {
                       [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
+constexpr std::string_view kSelectFiles =
+    "SELECT f.model_id, f.path, f.size, f.sha256, b.verified_at FROM model_files f JOIN blobs b ON b.sha256 = f.sha256";
+
+ModelFile file_from_row(const Row& row) {
+    return {.model_id = ModelId::trusted(row.text(0)),
+            .path = row.text(1),
+            .size = row.int64(2),
+            .sha256 = Sha256::parse(row.text(3)).value(),
+            .verified_at = row.optional_time(4)};
+}
+
 }  // namespace
 
 Model insert_downloading(Session& session, const ModelRef& pinned, const std::string& name,
-                         const std::vector<std::string>& tags) {
+                         const std::vector<std::string>& tags, const std::string& source_metadata) {
     const ModelId id = ModelId::generate();
     session.execute(
-        "INSERT INTO models (id, ref, name, source, tags, status, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, 'downloading', ?, ?)",
-        id, pinned.str(), name, name_of(pinned.source), write_tags(tags), now(), now());
+        "INSERT INTO models (id, ref, name, source, tags, metadata, status, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'downloading', ?, ?)",
+        id, pinned.str(), name, name_of(pinned.source), write_tags(tags), write_source_metadata(source_metadata), now(),
+        now());
     return find_where(session, "id = ?", id.str()).value();
 }
 
@@ -99,6 +111,8 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
                         file.size, file.sha256.hex());
         total += file.size;
     }
+    const auto old =
+        session.query_one("SELECT metadata FROM models WHERE id = ?", [](const Row& row) { return row.text(0); }, id);
     const std::optional<std::string> format =
         facts.format ? std::optional(std::string(name_of(*facts.format))) : std::nullopt;
     session.execute(
@@ -106,7 +120,7 @@ void set_ready(Session& session, const ModelId& id, const std::vector<ModelFile>
         "architecture = ?, "
         "context_length = ?, license = ?, metadata = ?, updated_at = ? WHERE id = ?",
         total, facts.parameters, format, facts.quantization, facts.architecture, facts.context_length, facts.license,
-        facts.metadata, now(), id);
+        keep_source_metadata(old.value_or("{}"), facts.metadata), now(), id);
 }
 
 void remove_if_unused(Session& session, const ModelId& id) {
@@ -167,17 +181,21 @@ Task<bool> ModelStore::update(ModelId id, std::optional<std::string> name, std::
 
 Task<std::vector<ModelFile>> ModelStore::files(ModelId id) {
     co_return co_await database_.read([id](Session& session) {
+        return session.query(fmt::format("{} WHERE f.model_id = ? ORDER BY f.path", kSelectFiles), file_from_row, id);
+    });
+}
+
+Task<storage::Page<ModelFile>> ModelStore::file_page(ModelId id, int limit, std::string cursor) {
+    constexpr std::string_view kOrder = "path";
+    storage::Param after{std::string()};
+    if (!cursor.empty()) after = storage::Cursor::parse(cursor, kOrder).value_param();
+    auto files = co_await database_.read([&](Session& session) {
         return session.query(
-            "SELECT f.path, f.size, f.sha256, b.verified_at FROM model_files f JOIN blobs b ON b.sha256 = f.sha256 "
-            "WHERE f.model_id = ? ORDER BY f.path",
-            [&](const Row& row) {
-                return ModelFile{.model_id = id,
-                                 .path = row.text(0),
-                                 .size = row.int64(1),
-                                 .sha256 = Sha256::parse(row.text(2)).value(),
-                                 .verified_at = row.optional_time(3)};
-            },
-            id);
+            fmt::format("{} WHERE f.model_id = ? AND f.path > ? ORDER BY f.path LIMIT ?", kSelectFiles), file_from_row,
+            id, after, limit + 1);
+    });
+    co_return storage::make_page(std::move(files), static_cast<std::size_t>(limit), [&](const ModelFile& file) {
+        return storage::Cursor{.sort = std::string(kOrder), .value = file.path, .id = id.str()};
     });
 }
 

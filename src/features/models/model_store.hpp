@@ -22,8 +22,9 @@ struct ModelQuery {
 };
 
 // Rows of a download's own transaction.
+// source_metadata: a JSON object of what the hub says beside the files.
 Model insert_downloading(storage::Session& session, const ModelRef& pinned, const std::string& name,
-                         const std::vector<std::string>& tags);
+                         const std::vector<std::string>& tags, const std::string& source_metadata = "{}");
 std::optional<Model> find_by_ref(storage::Session& session, const std::string& canonical_ref);
 void set_status(storage::Session& session, const ModelId& id, Status status);
 // The files are published: the model is ready. Replaces the file rows.
@@ -42,7 +43,8 @@ class ModelStore {
     // Answers false when there is no such model.
     Task<bool> update(ModelId id, std::optional<std::string> name, std::optional<std::string> description,
                       std::optional<std::vector<std::string>> tags);
-    Task<std::vector<ModelFile>> files(ModelId id);
+    Task<std::vector<ModelFile>> files(ModelId id);  // all, by path
+    Task<storage::Page<ModelFile>> file_page(ModelId id, int limit, std::string cursor);
     // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND,
     // MODEL_IN_USE.
     Task<std::vector<std::pair<Sha256, std::int64_t>>> remove(ModelId id);

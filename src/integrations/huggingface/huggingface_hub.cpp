@@ -1,14 +1,12 @@
 #include "integrations/huggingface/huggingface_hub.hpp"
 
-#include "base/json/json.hpp"
 #include "base/log/log.hpp"
+#include "integrations/card.hpp"
 #include "integrations/huggingface/huggingface_json.hpp"
 #include "integrations/huggingface/links.hpp"
 
 #include <algorithm>
 #include <set>
-
-#include <boost/json.hpp>
 
 namespace llmm::hubs {
 
@@ -22,7 +20,6 @@ constexpr int kMaxSearchRows = 500;  // the most that clients of the hub ask for
 constexpr std::size_t kMaxSearchWords = 10;
 constexpr std::size_t kMaxSiblings = 1000;  // more may not all be listed: the tree has pages, siblings don't
 constexpr std::size_t kMaxFiles = 200'000;
-constexpr std::size_t kMaxCardBytes = 256 * 1024;
 constexpr std::string_view kCardPath = "README.md";
 
 std::string_view sort_name(SortOrder order) {
@@ -61,22 +58,6 @@ Subject checked(std::string repo, std::string revision, std::string path = {}) {
              "不是有效的版本，应为分支、标签或提交号");
     }
     return {std::move(repo), std::move(revision), std::move(path)};
-}
-
-// The card for people: valid UTF-8, cut between characters. Anything else is no card.
-std::optional<std::string> card_of(std::string text) {
-    if (text.size() > kMaxCardBytes) {
-        std::size_t end = kMaxCardBytes;
-        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-            --end;
-        text.resize(end);
-    }
-    try {
-        parse_json(json::serialize(json::string(text)));  // for its check of UTF-8
-    } catch (const Error&) {
-        return std::nullopt;
-    }
-    return text;
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 #include "base/net/http_client.hpp"
 #include "base/net/url_guard.hpp"
 #include "base/secret/secret.hpp"
+#include "integrations/answer_cache.hpp"
 #include "integrations/hub.hpp"
-#include "integrations/huggingface/answer_cache.hpp"
 #include "integrations/huggingface/huggingface_client.hpp"
 #include "integrations/huggingface/repo_id.hpp"
 
@@ -50,9 +50,9 @@ class HuggingFaceHub final : public Hub {
     Url endpoint_;
     HttpClient& http_;
     huggingface::Client client_;
-    huggingface::AnswerCache<SearchPage> pages_;
-    huggingface::AnswerCache<std::vector<Category>> categories_;
-    huggingface::AnswerCache<Repository> repositories_;
+    AnswerCache<SearchPage> pages_;
+    AnswerCache<std::vector<Category>> categories_;
+    AnswerCache<Repository> repositories_;
 };
 
 }  // namespace llmm::hubs

@@ -1,6 +1,8 @@
 """What goes wrong. An action changes the answer before it is sent, or the way in which it is sent, or both."""
 
+import base64
 import functools
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -66,6 +68,30 @@ def _rate(options: dict, request: Request, response: Response, transport: Transp
     transport.rate = options["bytes_per_second"]
 
 
+@kind("trickle", "bytes_per_second", "after")
+def _trickle(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """Fast at first, then a few bytes a second for ever."""
+    transport.slow_after, transport.slow_rate = options.get("after", 0), options["bytes_per_second"]
+
+
+@kind("collapse", "bytes_per_second", "connections bytes")
+def _collapse(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """A source that breaks down under load: beyond so many connections at once, or so many bytes in all, every one of
+    them is slow."""
+    transport.load, transport.load_key = request.load, f"collapse {id(options)}"
+    transport.load_connections, transport.load_bytes = options.get("connections"), options.get("bytes")
+    transport.slow_rate = options["bytes_per_second"]
+
+
+@kind("one_connection", optional="limit status")
+def _one_connection(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """Refuses every connection beyond `limit` that are in work (default 1)."""
+    transport.load, transport.load_key = request.load, f"limit {id(options)}"
+    if request.load.count(transport.load_key) >= options.get("limit", 1):
+        transport.load = None
+        _replace(response, options.get("status", 403), "text/plain", b"too many connections\n")
+
+
 @kind("stall", optional="after seconds")
 def _stall(options: dict, request: Request, response: Response, transport: Transport) -> None:
     transport.stop_at, transport.stop = options.get("after"), "stall"
@@ -121,6 +147,40 @@ def _status(options: dict, request: Request, response: Response, transport: Tran
     _replace(response, options["status"], "text/plain", f"{options['status']} injected fault\n".encode())
     if "retry_after" in options:
         response.headers["Retry-After"] = str(options["retry_after"])
+
+
+@kind("answer", optional="status text base64 json headers keep repeat")
+def _answer(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """Any answer at all: what a hostile hub would send."""
+    body = base64.b64decode(options["base64"]) if "base64" in options else options.get("text", "").encode()
+    if "json" in options:
+        body = json.dumps(options["json"]).encode()
+    kept = tuple(options.get("keep", ()))
+    _replace(response, options.get("status", 200), "application/json" if "json" in options else "text/plain",
+             body * options.get("repeat", 1), kept)
+    response.headers |= options.get("headers", {})
+
+
+@kind("edit", optional="set drop headers")
+def _edit(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """Changes members of the JSON that the hub would have sent: {"set": {"siblings.0.size": -1}, "drop": ["sha"]}."""
+    for path, value in options.get("set", {}).items():
+        *parents, last = path.split(".")
+        node = _member(response.payload, parents)
+        node[int(last) if isinstance(node, list) else last] = value
+    for path in options.get("drop", ()):
+        *parents, last = path.split(".")
+        _member(response.payload, parents).pop(int(last) if last.isdigit() else last)
+    response.headers |= options.get("headers", {})
+
+
+@kind("many_files", "count")
+def _many_files(options: dict, request: Request, response: Response, transport: Transport) -> None:
+    """A listing of so many files, on one page."""
+    rows = response.payload.get("siblings") if isinstance(response.payload, dict) else response.payload
+    if rows:
+        name = "rfilename" if "rfilename" in rows[0] else "path"
+        rows[:] = [rows[0] | {name: f"part-{number}.gguf"} for number in range(options["count"])]
 
 
 @kind("captive_portal")
@@ -194,6 +254,12 @@ def _wrong_sha256(options: dict, request: Request, response: Response, transport
     if "X-Linked-ETag" in response.headers:
         wrong_etag = f'"{wrong(response.headers["X-Linked-ETag"].strip(chr(34)))}"'
         response.headers |= {"X-Linked-ETag": wrong_etag, "ETag": wrong_etag}
+
+
+def _member(node, path: list[str]):
+    for name in path:
+        node = node[int(name) if isinstance(node, list) else name]
+    return node
 
 
 def _replace(response: Response, status: int, content_type: str, body: bytes, keep: tuple[str, ...] = ()) -> None:

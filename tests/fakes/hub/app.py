@@ -10,7 +10,10 @@ from hub.cdn import Cdn
 from hub.control import PREFIX as CONTROL, Control, LogEntry, RequestLog
 from hub.faults import Faults
 from hub.limits import RateLimiter
+from hub.load import Load
 from hub.messages import HubError, Moved, Request, Response
+from hub.modelscope import ModelScope, is_modelscope
+from hub.registry import Registry, is_registry
 from hub.repos import Catalogue
 from hub.resolve import Resolver
 from hub.settings import Settings
@@ -26,10 +29,13 @@ class App:
         self._limiter = RateLimiter(settings)
         self._faults = Faults()
         self._log = RequestLog()
+        self._load = Load()
         self._api = Api(catalogue, settings)
         self._resolver = Resolver(catalogue, settings, signer, cdn_url)
-        self._cdn = Cdn(catalogue, settings, signer)
-        self._control = Control(catalogue, settings, self._limiter, self._faults, self._log)
+        self._registry = Registry(catalogue, settings, signer, cdn_url)
+        self._modelscope = ModelScope(catalogue, settings, signer, cdn_url)
+        self._cdn = Cdn(catalogue, settings, signer, self._registry)
+        self._control = Control(catalogue, settings, self._limiter, self._faults, self._log, self._registry)
 
     def answer(self, request: Request) -> tuple[Response, Transport, LogEntry | None]:
         """Control requests are not logged and meet no faults."""
@@ -38,12 +44,19 @@ class App:
             return _guarded(self._control.handle, request), transport, None
         if request.role == "cdn":
             self._cdn.identify(request)
+        request.load = self._load
         entry = self._log.begin(request)
         actions: list[Action] = self._faults.select(request)
-        response = _guarded(self._cdn.handle if request.role == "cdn" else self._hub, request)
+        response = _guarded(self._cdn.handle if request.role == "cdn" else self._other_hub(request), request)
         for action in actions:
             action.apply(request, response, transport)
         return response, transport, entry
+
+    def _other_hub(self, request: Request):
+        """The handler of the hub whose address this is: no two of them share one."""
+        if is_registry(request.segments):
+            return self._registry.handle
+        return self._modelscope.handle if is_modelscope(request.segments) else self._hub
 
     def _hub(self, request: Request) -> Response:
         headers = {"X-Request-Id": f"Root=1-{secrets.token_hex(4)}-{secrets.token_hex(12)}",

@@ -3,6 +3,7 @@
 import secrets
 
 from hub.messages import Request, Response, ranged
+from hub.registry import BLOB_PREFIX, Registry
 from hub.repos import Catalogue, File, Repo
 from hub.settings import Settings
 from hub.signing import Signer
@@ -15,8 +16,9 @@ def signed_path(repo: Repo, file: File) -> str:
 
 
 class Cdn:
-    def __init__(self, catalogue: Catalogue, settings: Settings, signer: Signer) -> None:
+    def __init__(self, catalogue: Catalogue, settings: Settings, signer: Signer, registry: Registry) -> None:
         self._catalogue = catalogue
+        self._registry = registry
         self._settings = settings
         self._signer = signer
 
@@ -28,13 +30,18 @@ class Cdn:
                 request.file = repo and repo.lfs_file(xet_hash)
                 if request.file:
                     request.label = f"/{repo.id}/{request.file.path}"
+            case [prefix, owner, name, "sha256", _, hexed, "data"] if prefix == BLOB_PREFIX:
+                request.file = self._registry.blob_file(owner, name, hexed)
+                if request.file:
+                    request.label = f"/{owner}/{name}/{hexed}"
 
     def handle(self, request: Request) -> Response:
         if "authorization" in request.headers:
             return _xml_error(400, "InvalidArgument", "Only one auth mechanism allowed")
         if request.method != "GET":  # the URL is signed for GET alone
             return _xml_error(403, "AccessDenied", "Access denied")
-        if not self._signer.accepts(request.raw_path, request.raw_query) or request.file is None:
+        accepts = self._signer.accepts_s3 if request.segments[0] == BLOB_PREFIX else self._signer.accepts
+        if not accepts(request.raw_path, request.raw_query) or request.file is None:
             return _xml_error(403, "AccessDenied", "Access denied")
         file = request.file
         response = ranged(file.content, request.headers.get("range"), {

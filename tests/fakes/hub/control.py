@@ -9,6 +9,7 @@ from hub import loader
 from hub.faults import Faults
 from hub.limits import RateLimiter
 from hub.messages import HubError, Request, Response, json_response
+from hub.registry import Registry
 from hub.repos import Catalogue
 from hub.settings import Settings
 
@@ -63,12 +64,13 @@ class RequestLog:
 
 class Control:
     def __init__(self, catalogue: Catalogue, settings: Settings, limiter: RateLimiter, faults: Faults,
-                 log: RequestLog) -> None:
+                 log: RequestLog, registry: Registry) -> None:
         self._catalogue = catalogue
         self._settings = settings
         self._limiter = limiter
         self._faults = faults
         self._log = log
+        self._registry = registry
 
     def handle(self, request: Request) -> Response:
         try:
@@ -101,6 +103,8 @@ class Control:
                 repo = loader.add(self._catalogue, json.loads(request.body))
                 refs = {ref: snapshot.commit for ref, snapshot in repo.refs.items()} if repo else {}
                 return json_response({"refs": refs})
+            case ["POST", "ollama"]:
+                return json_response(self._registry.add(json.loads(request.body)))
             case ["DELETE", "repos", kind, *repo_id]:
                 if not self._catalogue.remove(kind, "/".join(repo_id)):
                     raise HubError(404, "no such repository")

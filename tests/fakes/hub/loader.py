@@ -74,14 +74,14 @@ def _files(spec: dict, tree: Path | None, home: Path | None, aside: set[Path]) -
         if path.is_file() and path != tree / SPEC_FILE and not aside.intersection(path.parents):
             contents[path.relative_to(tree).as_posix()] = DiskContent(path)
     for path, source in spec.get("files", {}).items():
-        contents[path] = _inline(path, source, home)
+        contents[path] = inline(path, source, home)
     patterns = (*LFS_PATTERNS, *spec.get("lfs", ()))
     for path, content in contents.items():
         is_lfs = content.size > LFS_MIN_SIZE or any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
         yield File.of(path, content, is_lfs)
 
 
-def _inline(path: str, source: dict, home: Path | None) -> Content:
+def inline(path: str, source: dict, home: Path | None) -> Content:
     """{"text"} | {"base64"} | {"disk": path} | {"size", "seed"[, "prefix" | "prefix_base64"]}"""
     if "text" in source:
         return BytesContent(source["text"].encode())

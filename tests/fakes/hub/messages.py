@@ -19,6 +19,7 @@ class Request:
     client: str  # address of the peer
     file: File | None = None  # set by the handler that found one; faults use it
     label: str = ""  # CDN only: /org/name/path of the file behind the signed URL
+    load: "object | None" = None  # what all connections together do now, for faults that depend on it
 
     @property
     def raw_path(self) -> str:

@@ -17,6 +17,12 @@ class Settings:
     window: int = 300  # seconds
     ignore_bad_token: bool = False  # treat an unknown token as none, as the Hub was seen to do once
     tokens: dict[str, str] = field(default_factory=dict)  # token -> user name
+    registry_private: bool = False  # every model of the Ollama registry asks for a token
+    registry_realm: str = ""  # where it sends for one; empty: to itself
+    registry_blobs: str = "redirect"  # or "direct": 200 with a Location, as a mirror answers
+    registry_url_lifetime: int = 1200  # seconds a signed address of a blob is good for
+    modelscope_ranges: str = "200"  # status of a partial answer: "200" as seen there, or "206"
+    modelscope_redirect: bool = False  # LFS files come from the CDN
 
     def update(self, changes: dict) -> None:
         known = {entry.name: entry.type for entry in fields(self)}

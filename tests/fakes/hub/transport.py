@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
+from hub.load import Load
 from hub.messages import Response
 
 CAREFUL_STEP = 64 << 10  # bytes of a write that a fault may have to change
@@ -28,10 +29,27 @@ class Transport:
     flips: dict[int, int] = field(default_factory=dict)  # offset in the file -> bits to flip
     endless: bool = False
     endless_bytes: int | None = None
+    slow_rate: float | None = None  # bytes a second, once the exchange is slow
+    slow_after: int | None = None  # from this body byte on
+    load: Load | None = None  # where this exchange counts; it is slow while more than the two below is going on
+    load_key: str = ""
+    load_connections: int | None = None
+    load_bytes: int | None = None
 
     @property
     def is_clean(self) -> bool:
-        return self.rate is None and self.stop is None and not self.flips and not self.endless
+        return (self.rate is None and self.stop is None and not self.flips and not self.endless and self.slow_rate is None
+                and self.load is None)
+
+    def rate_at(self, sent: int) -> float | None:
+        """What the exchange may send a second now."""
+        if self.slow_rate is None:
+            return self.rate
+        slow = self.slow_after is not None and sent >= self.slow_after
+        if self.load:
+            slow = slow or (self.load_connections is not None and self.load.count(self.load_key) > self.load_connections)
+            slow = slow or (self.load_bytes is not None and self.load.add(self.load_key, 0) > self.load_bytes)
+        return self.slow_rate if slow else self.rate
 
 
 class Broken(Exception):
@@ -53,7 +71,14 @@ def send(sock: socket.socket, response: Response, transport: Transport, with_bod
         for sent in response.content.send(sock, response.start, response.length):
             progress(sent)
         return
-    _send_carefully(sock, response, transport, progress)
+    if transport.load is None:
+        _send_carefully(sock, response, transport, progress)
+        return
+    transport.load.enter(transport.load_key)
+    try:
+        _send_carefully(sock, response, transport, progress)
+    finally:
+        transport.load.leave(transport.load_key)
 
 
 def _head(response: Response) -> bytes:
@@ -69,10 +94,9 @@ def _head(response: Response) -> bytes:
 
 def _send_carefully(sock: socket.socket, response: Response, transport: Transport,
                     progress: Callable[[int], None]) -> None:
-    started, sent = time.monotonic(), 0
-    step = CAREFUL_STEP
-    if transport.rate:
-        step = max(1, min(step, int(transport.rate * RATE_TICK)))
+    sent, due = 0, time.monotonic()
+    slowest = min((rate for rate in (transport.rate, transport.slow_rate) if rate), default=None)
+    step = max(1, min(CAREFUL_STEP, int(slowest * RATE_TICK))) if slowest else CAREFUL_STEP
     for chunk in _chunks(response, transport, step):
         if transport.stop and sent + len(chunk) > transport.stop_at:
             chunk = chunk[:transport.stop_at - sent]
@@ -80,10 +104,15 @@ def _send_carefully(sock: socket.socket, response: Response, transport: Transpor
             sock.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk) if response.chunked else chunk)
             sent += len(chunk)
             progress(len(chunk))
+            if transport.load:
+                transport.load.add(transport.load_key, len(chunk))
         if transport.stop and sent >= transport.stop_at:
             _stop(sock, transport)
-        if transport.rate:
-            time.sleep(max(0.0, started + sent / transport.rate - time.monotonic()))
+        if rate := transport.rate_at(sent):
+            due += len(chunk) / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+        else:
+            due = time.monotonic()
     if transport.stop and sent >= transport.stop_at:  # an empty body
         _stop(sock, transport)
     if response.chunked:

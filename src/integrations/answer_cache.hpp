@@ -13,7 +13,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
-namespace llmm::hubs::huggingface {
+namespace llmm::hubs {
 
 // Keeps answers for a while and lets callers who ask the same at the same time wait for one request. Errors
 // are told to those who waited and are not kept. Used from the event loop only.
@@ -90,4 +90,4 @@ class AnswerCache {
     std::map<std::string, std::shared_ptr<Flight>> flights_;
 };
 
-}  // namespace llmm::hubs::huggingface
+}  // namespace llmm::hubs

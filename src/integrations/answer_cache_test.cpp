@@ -1,4 +1,4 @@
-#include "integrations/huggingface/answer_cache.hpp"
+#include "integrations/answer_cache.hpp"
 
 #include "support/run_task.hpp"
 
@@ -7,7 +7,7 @@
 #include <boost/asio/detached.hpp>
 #include <gtest/gtest.h>
 
-namespace llmm::hubs::huggingface {
+namespace llmm::hubs {
 namespace {
 
 using std::chrono::milliseconds;
@@ -125,4 +125,4 @@ TEST_F(HuggingFaceCache, asks_again_for_the_others_when_the_one_on_the_way_is_ca
     EXPECT_EQ(second, 2);
 }
 
-}  // namespace llmm::hubs::huggingface
+}  // namespace llmm::hubs

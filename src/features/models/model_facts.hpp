@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <string>
 
-namespace llmm::downloads {
+namespace llmm::models {
 
 // What a complete model file's header says. UNSUPPORTED_FORMAT or UNSAFE_FILE when the header breaks its format's
 // rules; no facts for files of other kinds. Blocks.
-models::ModelFacts read_model_facts(const std::filesystem::path& file, const std::string& name);
+ModelFacts read_model_facts(const std::filesystem::path& file, const std::string& name);
 
-}  // namespace llmm::downloads
+}  // namespace llmm::models

@@ -1,6 +1,6 @@
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
-#include "features/downloads/model_facts.hpp"
+#include "features/models/model_facts.hpp"
 #include "integrations/formats/gguf.hpp"
 #include "integrations/formats/safetensors.hpp"
 
@@ -8,7 +8,7 @@
 
 #include <boost/json.hpp>
 
-namespace llmm::downloads {
+namespace llmm::models {
 
 namespace json = boost::json;
 
@@ -29,7 +29,7 @@ std::optional<std::int64_t> as_signed(std::optional<std::uint64_t> value) {
     return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt;
 }
 
-models::ModelFacts facts_of(const formats::GgufHeader& header) {
+ModelFacts facts_of(const formats::GgufHeader& header) {
     json::object metadata;
     add(metadata, "general.architecture", header.architecture);
     add(metadata, "general.name", header.name);
@@ -47,7 +47,7 @@ models::ModelFacts facts_of(const formats::GgufHeader& header) {
     metadata.emplace("tensor_count", header.tensor_count);
     metadata.emplace("has_chat_template", header.chat_template.has_value());
     const bool whole = !header.split || header.split->count <= 1;
-    return {.format = models::Format::gguf,
+    return {.format = Format::gguf,
             .parameters = whole && header.parameter_count > 0 ? as_signed(header.parameter_count) : std::nullopt,
             .quantization = header.quantization,
             .architecture = header.architecture,
@@ -56,13 +56,13 @@ models::ModelFacts facts_of(const formats::GgufHeader& header) {
             .metadata = json::serialize(metadata)};
 }
 
-models::ModelFacts facts_of(const formats::SafetensorsHeader& header) {
+ModelFacts facts_of(const formats::SafetensorsHeader& header) {
     json::array types;
     for (const formats::DtypeShare& share : header.dtypes) {
         types.push_back(json::object{{"dtype", share.dtype}, {"parameters", share.parameters}});
     }
     return {
-        .format = models::Format::safetensors,
+        .format = Format::safetensors,
         .parameters = as_signed(header.parameter_count),
         .quantization = header.dtypes.empty() ? std::nullopt : std::optional(header.dtypes.front().dtype),
         .architecture = std::nullopt,
@@ -73,7 +73,7 @@ models::ModelFacts facts_of(const formats::SafetensorsHeader& header) {
 
 }  // namespace
 
-models::ModelFacts read_model_facts(const std::filesystem::path& file, const std::string& name) {
+ModelFacts read_model_facts(const std::filesystem::path& file, const std::string& name) {
     if (!name.ends_with(".gguf") && !name.ends_with(".safetensors")) return {};
     const UniqueFd fd = open_file(file, O_RDONLY);
     const auto source = formats::DescriptorSource::whole_file(fd.get());
@@ -87,4 +87,4 @@ models::ModelFacts read_model_facts(const std::filesystem::path& file, const std
     return facts_of(*header);
 }
 
-}  // namespace llmm::downloads
+}  // namespace llmm::models
