@@ -1,12 +1,12 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian12 test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-debian12 test-debian13 test-kill-downloads bench lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the packages that building needs (asks apt only when some are missing)
 	@scripts/setup
@@ -29,6 +29,11 @@ test-debian12: ## make demo and make test of the last commit in a clean Debian 1
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian 13
+
+test-kill-downloads: ## kill -9 a mixed queue of downloads KILLS=300 times (SEED=1)
+	@scripts/setup --for test
+	@scripts/build release
+	@KILLS=$(or $(KILLS),300) SEED=$(or $(SEED),1) /usr/bin/python3 -m pytest -q -s tests/functional/test_kill_downloads.py
 
 bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench

@@ -72,7 +72,7 @@ Sha256 Sha256::of(std::string_view data) {
     return of(std::as_bytes(std::span(data)));
 }
 
-// nettle's, for its state is a documented plain struct; OpenSSL 3 keeps its own to itself (docs/decisions/0003).
+// nettle's, for its state is a documented plain struct; OpenSSL 3 keeps its own to itself (docs/decisions/0005).
 struct Sha256Stream::State {
     State() { sha256_init(&context); }
     sha256_ctx context;

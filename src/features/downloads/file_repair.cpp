@@ -73,7 +73,7 @@ Task<std::optional<std::vector<std::byte>>> FileTransfer::fetch_again(ByteRange 
         request.total_timeout = 0ms;
         request.max_body_bytes = range.size() + 1;
         request.headers.push_back({"Range", fmt::format("bytes={}-{}", range.begin, range.end - 1)});
-        CollectingSink sink({.range = range, .size = file_.size});
+        CollectingSink sink({.range = range, .size = file_.size, .may_be_200 = source.ranges_come_as_200});
         try {
             co_await deps_.http.stream(std::move(request), sink);
         } catch (const HttpError&) {

@@ -296,6 +296,10 @@ Task<hubs::FileSource> FileTransfer::locate() {
     } const asking(*this);
     source_ = co_await deps_.hub.locate(pinned_.repo, pinned_.revision, file_.path);
     ++source_generation_;
+    if (const auto* remote = std::get_if<hubs::RemoteSource>(&*source_)) {
+        if (remote->max_connections) most_connections_ = std::min(most_connections_, *remote->max_connections);
+        has_ranges_ = has_ranges_ && remote->has_ranges;
+    }
     co_return *source_;
 }
 
@@ -318,7 +322,8 @@ Task<std::uint64_t> FileTransfer::fetch(Piece& piece) {
     if (!whole) request.headers.push_back({"Range", fmt::format("bytes={}-{}", range.begin, range.end - 1)});
     RangeSink sink({writer_, deps_.blocks, deps_.all_downloads, deps_.this_download, received_,
                     deps_.scheduler.counter_of(source_name_)},
-                   piece, {.range = range, .size = file_.size, .is_ranged = !whole});
+                   piece, {.range = range, .size = file_.size, .is_ranged = !whole,
+                           .may_be_200 = source.ranges_come_as_200});
     std::exception_ptr cancelled;
     std::optional<Error> broken;
     HttpResponse response;

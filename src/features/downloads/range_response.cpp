@@ -51,7 +51,7 @@ RangeVerdict judge(const RangeRequest& request, int status, const HttpHeaders& h
 
     const auto length = content_length(headers);
     if (const auto text = find_header(headers, "Content-Range")) {
-        // 206, or ModelScope's way: 200 with the range that was asked for and exactly its length.
+        if (status == 200 && !request.may_be_200) return RangeVerdict::other_bytes;
         const auto found = parse_content_range(*text);
         const bool right = found && found->range == request.range && found->total == request.size.value_or(0) &&
                            length == request.range.size();

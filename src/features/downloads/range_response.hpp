@@ -19,6 +19,7 @@ struct RangeRequest {
     ByteRange range;                    // what is wanted
     std::optional<std::uint64_t> size;  // of the whole file
     bool is_ranged = true;              // false: the whole was asked for, without a Range header
+    bool may_be_200 = false;            // the source answers ranges with 200 and a Content-Range
 };
 
 enum class RangeVerdict {

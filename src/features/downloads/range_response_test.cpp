@@ -30,7 +30,11 @@ TEST(ContentRange, only_a_whole_one_is_understood) {
 
 TEST(RangeResponse, takes_exactly_what_was_asked_for) {
     EXPECT_EQ(judge(kMiddle, 206, headers("bytes 100-199/1000", "100")), RangeVerdict::wanted);
-    EXPECT_EQ(judge(kMiddle, 200, headers("bytes 100-199/1000", "100")), RangeVerdict::wanted);  // ModelScope's form
+    RangeRequest modelscope = kMiddle;
+    modelscope.may_be_200 = true;
+    EXPECT_EQ(judge(modelscope, 200, headers("bytes 100-199/1000", "100")), RangeVerdict::wanted);
+    EXPECT_EQ(judge(modelscope, 200, headers("bytes 0-99/1000", "100")), RangeVerdict::other_bytes);
+    EXPECT_EQ(judge(modelscope, 200, headers("", "1000")), RangeVerdict::no_ranges);
     EXPECT_EQ(judge(kMiddle, 206, headers("bytes 100-199/1000", "100", "identity")), RangeVerdict::wanted);
     EXPECT_EQ(judge(kWhole, 200, headers("", "1000")), RangeVerdict::wanted);
     EXPECT_EQ(judge(kWhole, 200, headers("", "")), RangeVerdict::wanted);
@@ -45,6 +49,7 @@ TEST(RangeResponse, refuses_everything_else) {
     }
     EXPECT_EQ(judge(kMiddle, 200, headers("", "1000")), RangeVerdict::no_ranges);
     EXPECT_EQ(judge(kMiddle, 200, headers("", "100")), RangeVerdict::other_bytes);
+    EXPECT_EQ(judge(kMiddle, 200, headers("bytes 100-199/1000", "100")), RangeVerdict::other_bytes);
     EXPECT_EQ(judge(kWhole, 200, headers("", "999")), RangeVerdict::other_bytes);
     EXPECT_EQ(judge(kWhole, 200, headers("", "1000", "gzip")), RangeVerdict::other_bytes);
 }
