@@ -1,6 +1,7 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian12 test-debian13 test-kill-downloads bench lint format fuzz clean
+.PHONY: help setup build demo test test-debian12 test-debian13 test-kill-downloads bench bench-gateway bench-gateway-endurance \
+        test-gateway-cancel test-conformance lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -39,6 +40,27 @@ bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench
 	@scripts/build release
 	@bench/run
+
+bench-gateway: ## Compare the gateway with nginx and Portkey on this machine
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/gateway/run
+
+bench-gateway-endurance: ## 512 streams for a minute, 10,000 slow streams and sockets
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/gateway/endurance
+
+test-gateway-cancel: ## 1000 clients that leave in each phase of a request
+	@scripts/setup --for test
+	@scripts/build release
+	@LLM_MANAGER_PROGRAM=$(CURDIR)/build/release/llm-manager CANCEL_TRIES=1000 \
+	    /usr/bin/python3 -m pytest -q tests/functional/test_gateway_cancel.py
+
+test-conformance: ## Other people's client libraries and suites against the service
+	@scripts/setup --for test
+	@scripts/build release
+	@scripts/test-conformance
 
 lint: ## Check formatting, scripts, layering and sizes
 	@scripts/setup --for lint

@@ -361,6 +361,13 @@ EngineLease Reconciler::lease() {
     return {engine_->upstream, engine_->model, std::move(busy)};
 }
 
+std::optional<EngineLease> Reconciler::lease_if_ready() {
+    // A wish that the loop has not seen yet may be to stop.
+    if (!engine_ || !engine_->ready() || restart_wanted_ || finishing_ || unloaded_ || version_ != seen_)
+        return std::nullopt;
+    return lease();
+}
+
 Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline) {
     while (true) {
         const std::uint64_t seen = settlements_;

@@ -86,6 +86,7 @@ class Reconciler {
     Task<> ended();
 
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline);
+    std::optional<EngineLease> lease_if_ready();
 
   private:
     using Clock = std::chrono::steady_clock;

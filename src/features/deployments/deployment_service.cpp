@@ -300,4 +300,9 @@ Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::
     co_return co_await loop->ensure_ready(deadline);
 }
 
+std::optional<EngineLease> DeploymentService::lease_if_ready(const DeploymentId& id) {
+    const auto found = impl_->reconcilers.find(id);
+    return found == impl_->reconcilers.end() ? std::nullopt : found->second->lease_if_ready();
+}
+
 }  // namespace llmm::deployments

@@ -81,6 +81,8 @@ class DeploymentService {
     // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when
     // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing.
     Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline);
+    // The same for an engine that is ready now, without asking the database; nullopt for any other.
+    std::optional<EngineLease> lease_if_ready(const DeploymentId& id);
 
   private:
     struct Impl;

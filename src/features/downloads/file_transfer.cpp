@@ -322,8 +322,8 @@ Task<std::uint64_t> FileTransfer::fetch(Piece& piece) {
     if (!whole) request.headers.push_back({"Range", fmt::format("bytes={}-{}", range.begin, range.end - 1)});
     RangeSink sink({writer_, deps_.blocks, deps_.all_downloads, deps_.this_download, received_,
                     deps_.scheduler.counter_of(source_name_)},
-                   piece, {.range = range, .size = file_.size, .is_ranged = !whole,
-                           .may_be_200 = source.ranges_come_as_200});
+                   piece,
+                   {.range = range, .size = file_.size, .is_ranged = !whole, .may_be_200 = source.ranges_come_as_200});
     std::exception_ptr cancelled;
     std::optional<Error> broken;
     HttpResponse response;
