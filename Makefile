@@ -7,7 +7,7 @@
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the packages that building needs (asks apt only when some are missing)
 	@scripts/setup
@@ -40,6 +40,11 @@ test-kill-chat: ## 1,000 chats while engine and manager are killed at random, on
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian 13
+
+test-kill-downloads: ## kill -9 a mixed queue of downloads KILLS=300 times (SEED=1)
+	@scripts/setup --for test
+	@scripts/build release
+	@KILLS=$(or $(KILLS),300) SEED=$(or $(SEED),1) /usr/bin/python3 -m pytest -q -s tests/functional/test_kill_downloads.py
 
 bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench
