@@ -1,6 +1,6 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-kill-deployments test-debian13 bench lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -23,6 +23,11 @@ demo: ## From nothing to an answer: setup, build, engine, start, pull, deploy, a
 test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitizer)
 	@scripts/setup --for test
 	@scripts/test $(if $(SANITIZE),--sanitize $(SANITIZE))
+
+test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
+	@scripts/setup --for test
+	@scripts/build release
+	@scripts/test-kill-deployments $(KILLS)
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian13

@@ -217,7 +217,7 @@ struct App::Parts {
           store_store(database),
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
-          engines(make_engines(config, executor, files)),
+          engines(make_engines(config, resources, executor, files, queue)),
           deployments({executor, deployment_store, models, events, files, engines}, deployment_settings(config)),
           chat_engines(deployments),
           chat_store(database),

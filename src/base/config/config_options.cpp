@@ -134,7 +134,7 @@ std::vector<ConfigOption> make_options() {
                LLMM_MEMBER(huggingface.token)),
         integer("huggingface.cache_seconds", 0, 86'400, "How long search results are kept",
                 LLMM_MEMBER(huggingface.cache_seconds)),
-        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine (not used yet)", LLMM_MEMBER(ollama.host)),
+        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine", LLMM_MEMBER(ollama.host)),
         text("ollama.registry", {"OLLAMA_REGISTRY"}, "Ollama registry that models are pulled from",
              LLMM_MEMBER(ollama.registry)),
         text("modelscope.endpoint", {"MODELSCOPE_ENDPOINT"}, "ModelScope hub or a mirror of it",
@@ -167,7 +167,7 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(engines.stop_grace_seconds)),
         integer("engines.max_log_bytes", 4096, std::int64_t{1} << 40, "Size at which an engine's log is rotated",
                 LLMM_MEMBER(engines.max_log_bytes)),
-        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
+        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API: unix:///path of its socket", LLMM_MEMBER(docker.host)),
     };
 }
 

@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -49,6 +50,21 @@ asio::generic::stream_protocol::endpoint address_of(const Endpoint& endpoint) {
 struct Connection {
     explicit Connection(const asio::any_io_executor& executor) : socket(executor) {}
 
+    // Over TLS where there is some.
+    template <class Buffers>
+    Task<std::size_t> read_some(const Buffers& buffers, error_code& error) {
+        if (tls) co_return co_await tls->async_read_some(buffers, asio::redirect_error(asio::use_awaitable, error));
+        co_return co_await socket.async_read_some(buffers, asio::redirect_error(asio::use_awaitable, error));
+    }
+    template <class Buffers>
+    Task<> write(const Buffers& buffers, error_code& error) {
+        if (tls) {
+            co_await asio::async_write(*tls, buffers, asio::redirect_error(asio::use_awaitable, error));
+        } else {
+            co_await asio::async_write(socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        }
+    }
+
     // An idle connection has nothing to say: a byte or an end means that it can't be used.
     bool is_usable() {
         char byte = 0;
@@ -61,8 +77,18 @@ struct Connection {
     }
 
     Socket socket;
+    std::optional<asio::ssl::stream<Socket&>> tls;
     boost::beast::flat_buffer buffer;
 };
+
+std::string host_header(const Endpoint& endpoint) {
+    const auto* remote = std::get_if<RemoteEndpoint>(&endpoint);
+    if (!remote) return "localhost";
+    const bool is_v6 = remote->host.find(':') != std::string::npos;
+    const std::string host = is_v6 ? "[" + remote->host + "]" : remote->host;
+    const bool own_port = remote->port == (remote->tls ? 443 : 80);
+    return own_port ? host : fmt::format("{}:{}", host, remote->port);
+}
 
 // Closes a connection when its deadline passes. Runs on the executor of the coroutine that uses the
 // connection. Moving the deadline later, which happens with every piece of a body, costs no timer operation.
@@ -125,25 +151,38 @@ void add_header(std::string& head, const HttpHeader& header) {
     if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
 }
 
-std::string head_of(const UpstreamRequest& request, const UpstreamOptions& options) {
+std::string head_of(const UpstreamRequest& request, const Endpoint& endpoint, const UpstreamOptions& options) {
     const std::string target = options.base_path + request.target;
     const bool target_ok = request.target.starts_with('/') && is_text(target) && target.find(' ') == std::string::npos;
     if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
-    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, target);
+    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, target, host_header(endpoint));
     for (const HttpHeader& header : options.headers)
         add_header(head, header);
     for (const HttpHeader& header : request.headers) {
         if (!find_header(options.headers, header.name)) add_header(head, header);
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
-    if (has_body) head += fmt::format("Content-Length: {}\r\n", request.body.size());
+    const std::uint64_t size = request.next_piece ? request.body_size : request.body.size();
+    if (has_body) head += fmt::format("Content-Length: {}\r\n", size);
     return head + "\r\n";
 }
 
 }  // namespace
 
 struct Upstream::Impl {
-    Impl(Endpoint where, UpstreamOptions how) : endpoint(std::move(where)), options(std::move(how)) {}
+    Impl(Endpoint where, UpstreamOptions how) : endpoint(std::move(where)), options(std::move(how)) {
+        const auto* remote = std::get_if<RemoteEndpoint>(&endpoint);
+        if (!remote || !remote->tls) return;
+        tls.emplace(asio::ssl::context::tls_client);
+        tls->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+        tls->set_verify_mode(asio::ssl::verify_peer);
+        error_code unreadable;  // then nothing is trusted, and every connection fails with that reason
+        if (options.ca_file.empty()) {
+            tls->set_default_verify_paths(unreadable);
+        } else {
+            tls->load_verify_file(options.ca_file, unreadable);
+        }
+    }
 
     // Requests of several strands share the idle connections, hence the lock.
     std::unique_ptr<Connection> take_idle() {
@@ -162,6 +201,7 @@ struct Upstream::Impl {
 
     const Endpoint endpoint;
     const UpstreamOptions options;
+    std::optional<asio::ssl::context> tls;
     std::mutex mutex;
     std::vector<std::unique_ptr<Connection>> idle;
 };
@@ -203,7 +243,12 @@ struct UpstreamResponse::Impl {
         throw HttpError(HttpFailure::broken, fmt::format("{}: {}", what, error.message()));
     }
 
-    Task<> connect(const Endpoint& endpoint) {
+    Task<> connect(const Endpoint& endpoint, std::optional<asio::ssl::context>& tls) {
+        if (const auto* remote = std::get_if<RemoteEndpoint>(&endpoint)) {
+            co_await connect(*remote);
+            if (remote->tls) co_await shake_hands(*remote, *tls);
+            co_return;
+        }
         const auto address = address_of(endpoint);
         for (;;) {
             error_code error;
@@ -224,21 +269,78 @@ struct UpstreamResponse::Impl {
         }
     }
 
+    Task<> connect(const RemoteEndpoint& remote) {
+        error_code error;
+        asio::ip::tcp::resolver resolver(connection->socket.get_executor());
+        const auto found = co_await resolver.async_resolve(remote.host, std::to_string(remote.port),
+                                                           asio::ip::tcp::resolver::numeric_service,
+                                                           asio::redirect_error(asio::use_awaitable, error));
+        if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "resolve: timed out");
+        if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+        if (error) throw HttpError(HttpFailure::resolve, "resolve: " + error.message());
+        error = asio::error::host_not_found;
+        for (const auto& entry : found) {
+            // With the address that is connected, so that no second answer can change it.
+            if (!may_be_engine(entry.endpoint().address())) {
+                throw HttpError(HttpFailure::blocked_address, "the name leads to an address that no engine may have");
+            }
+            error_code ignored;
+            connection->socket.close(ignored);
+            co_await connection->socket.async_connect(entry.endpoint(),
+                                                      asio::redirect_error(asio::use_awaitable, error));
+            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
+            if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+            if (!error) break;
+        }
+        if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
+        connection->socket.set_option(asio::ip::tcp::no_delay(true));
+    }
+
+    Task<> shake_hands(const RemoteEndpoint& remote, asio::ssl::context& context) {
+        auto& tls = connection->tls.emplace(connection->socket, context);
+        error_code is_name;
+        asio::ip::make_address(remote.host, is_name);
+        // An address is no server name (RFC 6066 3).
+        if (is_name && SSL_set_tlsext_host_name(tls.native_handle(), remote.host.c_str()) != 1)
+            throw HttpError(HttpFailure::tls, "the host name can't be asked for");
+        tls.set_verify_callback(asio::ssl::host_name_verification(remote.host));
+        error_code error;
+        co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+        if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "handshake: timed out");
+        if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+        if (error) throw HttpError(HttpFailure::tls, "handshake: " + error.message());
+    }
+
     // A failure to write is not reported: an engine may answer without having read everything, and if it does
     // not, the following read fails.
     Task<> write(const std::string& head, const std::string& body) {
         error_code error;
         const std::array buffers{asio::buffer(head), asio::buffer(body)};
-        co_await asio::async_write(connection->socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        co_await connection->write(buffers, error);
         if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
+    }
+
+    Task<> write_pieces(const UpstreamRequest& request) {
+        for (std::uint64_t left = request.body_size; left > 0;) {
+            const std::string piece = co_await request.next_piece();
+            if (piece.empty() || piece.size() > left) {
+                close();
+                throw HttpError(HttpFailure::broken, "the body has another size than was said");
+            }
+            watchdog->arm(request.head_timeout);
+            error_code error;
+            co_await connection->write(asio::buffer(piece), error);
+            if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
+            if (error) co_return;  // as with a body in one piece
+            left -= piece.size();
+        }
     }
 
     // Reads once and parses. False when the connection ended or broke before the first byte of a response.
     Task<bool> read_more(HttpFailure on_timeout) {
         auto& buffer = connection->buffer;
         error_code error;
-        const std::size_t count = co_await connection->socket.async_read_some(
-            buffer.prepare(kReadSize), asio::redirect_error(asio::use_awaitable, error));
+        const std::size_t count = co_await connection->read_some(buffer.prepare(kReadSize), error);
         buffer.commit(count);
         if (watchdog->expired()) fail(on_timeout, error, "read");
         heard_something |= count > 0;
@@ -345,18 +447,19 @@ const Endpoint& Upstream::endpoint() const {
 Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     const auto pool = impl_;
     const auto executor = co_await asio::this_coro::executor;
-    const std::string head = head_of(request, pool->options);
-    auto kept = pool->take_idle();
+    const std::string head = head_of(request, pool->endpoint, pool->options);
+    auto kept = request.next_piece ? nullptr : pool->take_idle();
     for (;;) {
         const bool is_kept = kept != nullptr;
         auto connection = is_kept ? std::move(kept) : std::make_unique<Connection>(executor);
         auto exchange = std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
         if (!is_kept) {
             exchange->watchdog->arm(request.connect_timeout);
-            co_await exchange->connect(pool->endpoint);
+            co_await exchange->connect(pool->endpoint, pool->tls);
         }
         exchange->watchdog->arm(request.head_timeout);
         co_await exchange->write(head, request.body);
+        if (request.next_piece) co_await exchange->write_pieces(request);
         if (co_await exchange->read_head()) {
             exchange->watchdog->disarm();
             co_return UpstreamResponse(std::move(exchange));

@@ -172,7 +172,7 @@ void Reconciler::arrange(const Deployment& row) {
         return runner->leaving();
     });
     // Those that don't answer go first.
-    std::ranges::stable_partition(current, &Runner::takes_requests, [](const auto& r) -> Runner& { return *r; });
+    std::ranges::partition(current, [](const auto& runner) { return runner->takes_requests(); });
     for (; current.size() > target; current.pop_back())
         current.back()->drain(settings_.pace.replace_drain);
     if (old.empty()) no_surge_ = false;
@@ -186,7 +186,7 @@ void Reconciler::arrange(const Deployment& row) {
     for (; !old.empty() && serving > target; --serving, old.pop_back())
         old.back()->drain(settings_.pace.replace_drain);
 
-    const bool surge = !row.port && !no_surge_;
+    const bool surge = !row.port && !no_surge_ && deps_.engine && deps_.engine->descriptor().replicates;
     const std::size_t room = target + (!old.empty() && surge ? 1 : 0);
     const bool some_leave = std::ranges::any_of(runners_, [](const auto& runner) { return runner->leaving(); });
     if (current.size() < target && !surge && !old.empty() && !some_leave)
@@ -252,9 +252,10 @@ milliseconds Reconciler::next_look(const Deployment& row) const {
     return row.idle_unload_seconds > 0 && !runners_.empty() ? settings_.pace.health_interval : kForever;
 }
 
-bool Reconciler::all_parked() const {
-    return !runners_.empty() &&
-           std::ranges::all_of(runners_, [](const auto& runner) { return runner->state() == State::parked; });
+bool Reconciler::hopeless() const {
+    return !runners_.empty() && std::ranges::all_of(runners_, [](const auto& runner) {
+        return runner->state() == State::parked || runner->state() == State::unhealthy;
+    });
 }
 
 // Least busy, but requests that begin alike stay together: their instance has the beginning in its cache.
@@ -288,7 +289,7 @@ Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline, std::uint
         }
         if (std::exchange(unloaded_, false)) poke();
         if (Runner* const runner = pick(affinity)) co_return runner->lease();
-        if (all_parked()) {
+        if (hopeless()) {
             throw Error(ErrorCode::engine_failed,
                         Text::format("the engine of {} keeps failing", "部署 {} 的引擎反复失败", row->name),
                         {{"last_error", last_error_.value_or(row->last_error.value_or(""))}});
@@ -300,6 +301,16 @@ Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline, std::uint
         }
         co_await race(wait_settled(seen), sleep_for(left));
     }
+}
+
+Task<std::optional<engines::EngineMetrics>> Reconciler::metrics() {
+    std::vector<engines::EngineMetrics> all;
+    const Runners runners = runners_;  // as they are now: asking takes time
+    for (const auto& runner : runners) {
+        if (auto one = co_await runner->metrics()) all.push_back(*one);
+    }
+    if (all.empty()) co_return std::nullopt;
+    co_return engines::combine(all);
 }
 
 Task<> Reconciler::wait_changed(std::uint64_t seen) {

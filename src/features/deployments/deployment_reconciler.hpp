@@ -48,6 +48,9 @@ class Reconciler final : public RunnerOwner {
     // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
 
+    // Of the instances that answer, added up or averaged; nullopt: none does.
+    Task<std::optional<engines::EngineMetrics>> metrics();
+
     void runner_changed() override;
     void runner_failed(std::string what, bool gave_up) override;
     void happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) override;
@@ -68,7 +71,7 @@ class Reconciler final : public RunnerOwner {
     bool idle_too_long(const Deployment& row) const;
     std::chrono::milliseconds next_look(const Deployment& row) const;
     Runner* pick(std::uint64_t affinity) const;
-    bool all_parked() const;
+    bool hopeless() const;
     Task<> wait_changed(std::uint64_t seen);
     Task<> changed_or_late(std::chrono::milliseconds limit);
     Task<> wait_settled(std::uint64_t seen);

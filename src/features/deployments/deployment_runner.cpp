@@ -261,10 +261,11 @@ Task<> Runner::became_ready() {
 
 // Of an engine that is somebody else's: it is asked again until it answers.
 void Runner::lost_contact() {
-    if (state_ == State::unhealthy) return;
+    std::string what = instance_->explain({}).text.en;
+    if (state_ == State::unhealthy && what == unhealthy_why_) return;
+    unhealthy_why_ = what;
     failure_ = ErrorCode::engine_unavailable;
     effective_.reset();
-    std::string what = instance_->explain({}).text.en;
     tell("unhealthy", what);
     deps_.owner.runner_failed(std::move(what), true);
     set_state(State::unhealthy);
@@ -349,6 +350,12 @@ Task<> Runner::wait_changed(std::uint64_t seen) {
 
 Task<> Runner::changed_or_late(milliseconds limit) {
     co_await race(wait_changed(seen_), sleep_for(limit));
+}
+
+Task<std::optional<engines::EngineMetrics>> Runner::metrics() {
+    const auto instance = instance_;
+    if (!instance || state_ != State::ready) co_return std::nullopt;
+    co_return co_await instance->metrics();
 }
 
 EngineLease Runner::lease() {

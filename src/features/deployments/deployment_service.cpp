@@ -67,6 +67,21 @@ void check_replicas(int replicas, std::optional<int> port) {
            {"1", "1"});
 }
 
+// An engine's formats are those of all of its templates.
+void check_format(const engines::Engine& engine, const std::string& config, const std::string& format) {
+    const std::string name = template_name(config);
+    for (const engines::EngineDescriptor& one : engine.templates()) {
+        if (one.name != name || std::ranges::find(one.formats, format) != one.formats.end()) continue;
+        fail(ErrorCode::unsupported_format, "the template {} does not run models in the format {}",
+             "模板 {} 无法运行 {} 格式的模型", name, format);
+    }
+}
+
+void check_replicates(const engines::Engine& engine) {
+    if (engine.descriptor().replicates) return;
+    refuse("replicas", {"this engine has no instances of its own", "该引擎没有可复制的实例"}, {"1", "1"});
+}
+
 void check_request(const DeploymentRequest& request) {
     if (!request.name.empty()) check_name(request.name);
     if (!is_gpu_device(request.gpu_device)) {
@@ -136,6 +151,13 @@ struct DeploymentService::Impl {
         co_return model;
     }
 
+    // What somebody else's server has is a model without files.
+    Task<models::Model> external_model(const DeploymentRequest& request) {
+        std::string name = external_name(request.config);
+        std::string ref = external_ref(request.config);
+        co_return co_await deps.models.add_external(std::move(name), std::move(ref));
+    }
+
     Task<> insert(Deployment& deployment, bool own_name) {
         const std::string base = deployment.name;
         for (int suffix = 2;; ++suffix) {
@@ -149,6 +171,11 @@ struct DeploymentService::Impl {
             if (!taken) co_return;
             deployment.name = fmt::format("{}-{}", base, suffix);
         }
+    }
+
+    Task<std::string> format_of(ModelId id) {
+        const models::Model model = co_await deps.models.get(std::move(id));
+        co_return model.format ? std::string(models::name_of(*model.format)) : "";
     }
 
     Task<> check_port(std::optional<int> port) {
@@ -188,29 +215,42 @@ Task<> DeploymentService::stop(bool leave_engines) {
         loop->finish(leave_engines ? Runner::Leave::running : Runner::Leave::stopped);
     }
     co_await impl_->loops.wait();
+    for (const auto& engine : impl_->deps.engines.all())
+        co_await engine->close();
 }
 
 Task<Deployment> DeploymentService::create(DeploymentRequest request) {
     check_request(request);
-    const models::Model model = co_await impl_->model_for(request);
-    const EngineChoice choice = co_await choose_engine(impl_->deps.engines, request.engine,
-                                                       model.format ? std::string(models::name_of(*model.format)) : "");
-    deployments::check_config(*choice.engine, request.config);
+    const bool is_external =
+        request.engine != "auto" && !impl_->deps.engines.get(request.engine).descriptor().needs_model;
+    if (is_external) deployments::check_config(impl_->deps.engines.get(request.engine), request.config);
+    const models::Model model =
+        is_external ? co_await impl_->external_model(request) : co_await impl_->model_for(request);
+    const EngineChoice choice =
+        co_await choose_engine(impl_->deps.engines, request.engine,
+                               model.format ? std::string(models::name_of(*model.format)) : "", request.config);
+    engines::Engine& engine = *choice.engine;
+    const std::string format = model.format ? std::string(models::name_of(*model.format)) : "";
+    const std::string config = engine.complete(request.config, format);
+    deployments::check_config(engine, config);
+    check_format(engine, config, format);
+    if (request.replicas > 1) check_replicates(engine);
     co_await impl_->check_port(request.port);
 
     const bool own_name = !request.name.empty();
     const TimePoint time = now();
-    Deployment deployment{.id = DeploymentId::generate(),
+    const DeploymentId id = DeploymentId::generate();
+    Deployment deployment{.id = id,
                           .model_id = model.id,
                           .model_ref = model.ref,
                           .name = own_name ? request.name : name_for(model),
-                          .engine = std::string(choice.engine->descriptor().name),
+                          .engine = std::string(engine.descriptor().name),
                           .engine_reason = choice.reason,
                           .status = request.auto_start ? Status::deploying : Status::stopped,
                           .desired = request.auto_start ? Desired::running : Desired::stopped,
                           .port = request.port,
                           .gpu_device = request.gpu_device,
-                          .config = request.config,
+                          .config = co_await engine.keep_secrets(id.str(), config),
                           .effective = {},
                           .replicas = request.replicas,
                           .idle_unload_seconds = request.idle_unload_seconds,
@@ -219,7 +259,16 @@ Task<Deployment> DeploymentService::create(DeploymentRequest request) {
                           .instances = {},
                           .created_at = time,
                           .updated_at = time};
-    co_await impl_->insert(deployment, own_name);
+    std::exception_ptr failure;
+    try {
+        co_await impl_->insert(deployment, own_name);
+    } catch (const Error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await engine.forget(id.str());
+        std::rethrow_exception(failure);
+    }
     publish_created(impl_->deps.events, deployment);
     impl_->add(deployment, {});
     co_return deployment;
@@ -236,8 +285,20 @@ Task<Deployment> DeploymentService::get(std::string id_or_name) {
 Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentChanges changes) {
     if (changes.name) check_name(*changes.name);
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (changes.config) check_config(impl_->deps.engines.get(before.engine), *changes.config);
-    if (changes.replicas) check_replicas(*changes.replicas, before.port);
+    if (changes.config) {
+        engines::Engine& engine = impl_->deps.engines.get(before.engine);
+        // What was chosen at the beginning stays, unless the new config names another.
+        changes.config = engine.complete(*changes.config, co_await impl_->format_of(before.model_id));
+        deployments::check_config(engine, *changes.config);
+        const std::string kept = co_await engine.keep_secrets(before.id.str(), *changes.config);
+        // A new secret alone changes nothing that the row shows.
+        if (kept != *changes.config) impl_->loop_of(before.id)->restart();
+        changes.config = kept;
+    }
+    if (changes.replicas) {
+        check_replicas(*changes.replicas, before.port);
+        if (*changes.replicas > 1) check_replicates(impl_->deps.engines.get(before.engine));
+    }
     if (!co_await impl_->deps.store.update(
             before.id, {changes.name, changes.config, changes.idle_unload_seconds, changes.replicas})) {
         throw_not_found(before.id.str());
@@ -247,13 +308,16 @@ Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentCha
 }
 
 Task<DeploymentId> DeploymentService::remove(std::string id_or_name) {
-    const DeploymentId id = (co_await impl_->find(std::move(id_or_name))).id;
+    const Deployment deployment = co_await impl_->find(std::move(id_or_name));
+    const DeploymentId& id = deployment.id;
     const auto loop = impl_->loop_of(id);
     co_await impl_->deps.store.set_desired(id, Desired::stopped);
     loop->finish(Runner::Leave::stopped);
     co_await loop->ended();
     if (!co_await impl_->deps.store.remove(id)) throw_not_found(id.str());
     impl_->reconcilers.erase(id);
+    if (engines::Engine* engine = impl_->deps.engines.find(deployment.engine)) co_await engine->forget(id.str());
+    co_await impl_->deps.models.remove_external(deployment.model_id);
     publish_deleted(impl_->deps.events, id);
     co_return id;
 }
@@ -290,6 +354,11 @@ Task<std::vector<DeploymentEvent>> DeploymentService::events(std::string id_or_n
     co_return co_await impl_->deps.store.events(deployment.id);
 }
 
+Task<std::optional<engines::EngineMetrics>> DeploymentService::metrics(std::string id_or_name) {
+    const Deployment deployment = co_await impl_->find(std::move(id_or_name));
+    co_return co_await impl_->loop_of(deployment.id)->metrics();
+}
+
 std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const {
     return deployments::log_path(impl_->settings.home, id);
 }
@@ -297,7 +366,7 @@ std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const 
 Task<std::vector<EngineInfo>> DeploymentService::engines() {
     std::vector<EngineInfo> found;
     for (const auto& engine : impl_->deps.engines.all())
-        found.push_back({.descriptor = &engine->descriptor(), .availability = co_await engine->availability()});
+        found.push_back({.engine = engine.get(), .availability = co_await engine->availability()});
     co_return found;
 }
 

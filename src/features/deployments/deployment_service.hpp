@@ -75,6 +75,8 @@ class DeploymentService {
     Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
     Task<Deployment> restart(std::string id_or_name);
     Task<std::vector<DeploymentEvent>> events(std::string id_or_name);  // oldest first
+    // Of every instance that answers, added up; nullopt: none does.
+    Task<std::optional<engines::EngineMetrics>> metrics(std::string id_or_name);
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 

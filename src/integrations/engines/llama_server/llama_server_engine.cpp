@@ -2,7 +2,9 @@
 
 #include "base/fs/file.hpp"
 #include "base/json/json.hpp"
+#include "integrations/engines/failure.hpp"
 #include "integrations/engines/local_address.hpp"
+#include "integrations/engines/template/template_api.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -11,6 +13,13 @@ namespace llmm::engines::llama_server {
 namespace {
 
 constexpr std::string_view kSocketSuffix = ".sock";
+
+const MetricsMap kMetrics{{"requests_running", "llamacpp:requests_processing"},
+                          {"requests_waiting", "llamacpp:requests_deferred"},
+                          {"prompt_tokens_total", "llamacpp:prompt_tokens_total"},
+                          {"generated_tokens_total", "llamacpp:tokens_predicted_total"},
+                          {"prompt_tokens_per_second", "llamacpp:prompt_tokens_seconds"},
+                          {"generated_tokens_per_second", "llamacpp:predicted_tokens_seconds"}};
 
 [[noreturn]] void throw_unavailable(Text reason) {
     throw Error(ErrorCode::engine_unavailable, std::move(reason),
@@ -49,6 +58,7 @@ class RunningLlamaServer final : public LocalInstance {
     using LocalInstance::LocalInstance;
     Task<Health> probe() override { co_return co_await health(*upstream()); }
     Task<std::string> effective() override { co_return to_contract(co_await llama_server::effective(*upstream())); }
+    Task<EngineMetrics> metrics() override { co_return co_await read_metrics(*upstream(), kMetrics); }
     FailureCause explain(const std::vector<std::string>& log) const override {
         return explain_failure(log, ended_with());
     }
