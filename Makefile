@@ -1,6 +1,7 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-kill-deployments test-debian13 bench lint format fuzz clean
+.PHONY: help setup build demo test test-kill-deployments test-debian12 test-debian13 bench bench-gateway \
+        bench-gateway-endurance test-gateway-cancel test-conformance lint format fuzz clean
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -29,13 +30,37 @@ test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
 	@scripts/build release
 	@scripts/test-kill-deployments $(KILLS)
 
+test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
+	@scripts/test-debian 12
+
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
-	@scripts/test-debian13
+	@scripts/test-debian 13
 
 bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench
 	@scripts/build release
 	@bench/run
+
+bench-gateway: ## Compare the gateway with nginx and Portkey on this machine
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/gateway/run
+
+bench-gateway-endurance: ## 512 streams for a minute, 10,000 slow streams and sockets
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/gateway/endurance
+
+test-gateway-cancel: ## 1000 clients that leave in each phase of a request
+	@scripts/setup --for test
+	@scripts/build release
+	@LLM_MANAGER_PROGRAM=$(CURDIR)/build/release/llm-manager CANCEL_TRIES=1000 \
+	    /usr/bin/python3 -m pytest -q tests/functional/test_gateway_cancel.py
+
+test-conformance: ## Other people's client libraries and suites against the service
+	@scripts/setup --for test
+	@scripts/build release
+	@scripts/test-conformance
 
 lint: ## Check formatting, scripts, layering and sizes
 	@scripts/setup --for lint

@@ -10,12 +10,17 @@
 #include "features/chat/deployment_engines.hpp"
 #include "features/deployments/deployment_routes.hpp"
 #include "features/downloads/download_routes.hpp"
+#include "features/gateway/anthropic_routes.hpp"
+#include "features/gateway/ollama_routes.hpp"
+#include "features/gateway/openai_routes.hpp"
+#include "features/gateway/queue_routes.hpp"
 #include "features/models/hub_routes.hpp"
 #include "features/models/model_routes.hpp"
 #include "features/store/store_routes.hpp"
 #include "features/system/system_routes.hpp"
 #include "features/tasks/task_json.hpp"
 #include "features/tasks/task_routes.hpp"
+#include "features/usage/usage_routes.hpp"
 #include "http/event_routes.hpp"
 #include "http/server.hpp"
 #include "integrations/demo/demo_hub.hpp"
@@ -134,6 +139,14 @@ deployments::DeploymentService::Settings deployment_settings(const Config& confi
     return settings;
 }
 
+gateway::GatewayLimits gateway_limits(const Config& config) {
+    gateway::GatewayLimits limits;
+    limits.queue_wait = std::chrono::seconds(config.gateway.queue_wait_seconds);
+    limits.engine_wait = std::chrono::seconds(config.engines.start_timeout_seconds);
+    limits.heartbeat = std::chrono::seconds(config.gateway.heartbeat_seconds);
+    return limits;
+}
+
 }  // namespace
 
 void check_config(const Config& config) {
@@ -219,6 +232,13 @@ struct App::Parts {
           deployment_store(database),
           engines(make_engines(config, resources, executor, files, queue)),
           deployments({executor, deployment_store, models, events, files, engines}, deployment_settings(config)),
+          usage_store(database),
+          usage(executor, usage_store, {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
+          alias_store(database),
+          model_directory(
+              {executor, deployments, models, alias_store, events},
+              {static_cast<std::size_t>(config.gateway.at_once), static_cast<std::size_t>(config.gateway.queue_size)}),
+          gateway({deployments, model_directory, usage}, gateway_limits(config)),
           chat_engines(deployments),
           chat_store(database),
           chat({executor, chat_store, chat_engines}),
@@ -233,6 +253,11 @@ struct App::Parts {
           store_routes(store),
           deployment_routes(deployments, files),
           chat_routes(chat),
+          openai_routes(gateway, model_directory, alias_store),
+          anthropic_routes(gateway),
+          ollama_routes({gateway, model_directory, alias_store, deployments, models, downloads}),
+          queue_routes(model_directory),
+          usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
@@ -302,6 +327,11 @@ struct App::Parts {
         store_routes.add_to(router);
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
+        openai_routes.add_to(router);
+        anthropic_routes.add_to(router);
+        ollama_routes.add_to(router);
+        queue_routes.add_to(router);
+        usage_routes.add_to(router);
         system_routes.add_to(router);
         return router;
     }
@@ -335,6 +365,11 @@ struct App::Parts {
     deployments::DeploymentStore deployment_store;
     engines::EngineSet engines;  // what runs models
     deployments::DeploymentService deployments;
+    usage::UsageStore usage_store;
+    usage::UsageRecorder usage;
+    gateway::AliasStore alias_store;
+    gateway::ModelDirectory model_directory;  // names of models in requests
+    gateway::GatewayService gateway;
     chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
@@ -348,6 +383,11 @@ struct App::Parts {
     store::StoreRoutes store_routes;
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
+    gateway::OpenAiRoutes openai_routes;
+    gateway::AnthropicRoutes anthropic_routes;
+    gateway::OllamaRoutes ollama_routes;
+    gateway::QueueRoutes queue_routes;
+    usage::UsageRoutes usage_routes;
     system::SystemRoutes system_routes;
     http::Router router;
     http::Middleware middleware;
@@ -368,6 +408,8 @@ Task<> App::start() {
     co_await parts_->chat.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
+    parts_->usage.start();
+    parts_->model_directory.start();
     parts_->server.start();
     log::info("ready", {{"url", url()}, {"home", parts_->config.home.string()}, {"version", LLMM_VERSION}});
 }
@@ -378,6 +420,8 @@ Task<> App::stop() {
     parts_->events.close();
     // 2. replies still being written: kept as partial
     co_await parts_->chat.stop();
+    co_await parts_->model_directory.stop();
+    co_await parts_->usage.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
     parts_->store.stop();

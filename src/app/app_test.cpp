@@ -3,6 +3,7 @@
 #include "base/error/error.hpp"
 #include "base/fs/embedded.hpp"
 #include "http/router.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <set>

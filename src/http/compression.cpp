@@ -1,10 +1,13 @@
 #include "http/compression.hpp"
 
 #include "base/error/error.hpp"
+#include "http/framing.hpp"
 
 #include <zlib.h>
 
 namespace llmm::http {
+
+constexpr std::size_t kMinCompressed = 1024;  // the contract's: responses over 1 KiB
 
 bool accepts_gzip(std::string_view accept_encoding) {
     const auto place = accept_encoding.find("gzip");
@@ -30,6 +33,27 @@ std::string gzip(std::string_view data) {
     deflateEnd(&stream);
     if (result != Z_STREAM_END) throw Error(ErrorCode::internal, Text{"compression failed", "压缩失败"});
     return out;
+}
+
+void negotiate(const Request& request, Response& response) {
+    if (response.as_is) return;
+    const auto if_none_match = request.header("If-None-Match");
+    if (!response.etag.empty() && response.status == 200 && if_none_match &&
+        matches_etag(*if_none_match, response.etag)) {
+        response.status = 304;
+        response.body.clear();
+    }
+    if (response.body.size() > kMinCompressed) {
+        response.headers.push_back({"Vary", "Accept-Encoding"});
+        const auto type = find_header(response.headers, "Content-Type").value_or("");
+        const bool compressible = type.starts_with("application/json") || type.starts_with("text/") ||
+                                  type.starts_with("application/javascript");
+        if (compressible && !find_header(response.headers, "Content-Encoding") &&
+            accepts_gzip(request.header("Accept-Encoding").value_or(""))) {
+            response.body = gzip(response.body);
+            response.headers.push_back({"Content-Encoding", "gzip"});
+        }
+    }
 }
 
 }  // namespace llmm::http

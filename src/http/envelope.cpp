@@ -2,6 +2,7 @@
 
 #include "base/log/log.hpp"
 #include "base/time/time.hpp"
+#include "http/dialect.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -24,7 +25,15 @@ HttpHeaders json_headers() {
     return {{"Content-Type", "application/json; charset=utf-8"}};
 }
 
-constexpr int kRetryAfter = 5;  // seconds, where the error doesn't know better
+Response logged(const Request& request, const Error& error, Response response) {
+    if (!error.log_note().empty()) {
+        log::warning("request failed", {{"request_id", request.request_id},
+                                        {"error", name_of(error.code())},
+                                        {"message", error.message().en},
+                                        {"note", error.log_note()}});
+    }
+    return response;
+}
 
 // FNV-1a, 64 bit: an entity tag needs equality, not secrecy.
 std::uint64_t fingerprint(std::string_view text) {
@@ -63,6 +72,11 @@ json::value detail_json(const Detail& detail, Language language) {
 }
 
 }  // namespace
+
+int retry_after(const Error& error) {
+    constexpr int kRetryAfter = 5;  // seconds, where the error doesn't know better
+    return error.retry_after() > 0 ? error.retry_after() : kRetryAfter;
+}
 
 int status_of(ErrorKind kind) {
     switch (kind) {
@@ -141,6 +155,8 @@ json::object error_json(const Error& error, Language language) {
 }
 
 Response error_response(const Request& request, const Error& error) {
+    if (const auto dialect = dialect_of(request))
+        return logged(request, error, dialect_error(request, error, *dialect));
     json::object body{{"success", false}};
     for (auto& member : error_json(error, request.language))
         body.insert(member);
@@ -151,18 +167,11 @@ Response error_response(const Request& request, const Error& error) {
     response.headers = json_headers();
     response.headers.push_back({"Cache-Control", "no-store"});
     if (response.status == 429 || response.status == 503) {
-        response.headers.push_back(
-            {"Retry-After", std::to_string(error.retry_after() > 0 ? error.retry_after() : kRetryAfter)});
+        response.headers.push_back({"Retry-After", std::to_string(retry_after(error))});
     }
     if (response.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer realm=\"llm-manager\""});
     response.body = json::serialize(body);
-    if (!error.log_note().empty()) {
-        log::warning("request failed", {{"request_id", request.request_id},
-                                        {"error", name_of(error.code())},
-                                        {"message", error.message().en},
-                                        {"note", error.log_note()}});
-    }
-    return response;
+    return logged(request, error, std::move(response));
 }
 
 Response error_response(const Request& request, std::exception_ptr failure) {

@@ -152,14 +152,14 @@ void Middleware::decorate(const Request& request, Response& response) const {
 
 void Middleware::log_access(const Request& request, int status, std::uint64_t bytes, double milliseconds) const {
     // Without the query: it may hold what nobody wants in a log.
-    log::info("request", {{"method", name_of(request.method)},
-                          {"path", request.path},
-                          {"status", status},
-                          {"bytes", bytes},
-                          {"ms", milliseconds},
-                          {"remote", request.remote},
-                          {"caller", request.principal ? request.principal->name : std::string("-")},
-                          {"request_id", request.request_id}});
+    log::info_in_time("request", {{"method", name_of(request.method)},
+                                  {"path", request.path},
+                                  {"status", status},
+                                  {"bytes", bytes},
+                                  {"ms", milliseconds},
+                                  {"remote", request.remote},
+                                  {"caller", request.principal ? std::string_view(request.principal->name) : "-"},
+                                  {"request_id", request.request_id}});
 }
 
 }  // namespace llmm::http

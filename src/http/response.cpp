@@ -66,6 +66,8 @@ std::string_view reason_phrase(int status) {
             return "Gateway Timeout";
         case 507:
             return "Insufficient Storage";
+        case 529:
+            return "Overloaded";
         default:
             return "";
     }

@@ -24,6 +24,7 @@ struct Response {
     std::string body;
     // When set, produces the body instead; what it needs it owns (it outlives the handler).
     std::function<Task<>(BodyWriter&)> stream;
+    bool as_is = false;  // no compression: the body is passed on as it came
     // Quoted entity tag; the session answers If-None-Match with it.
     std::string etag;
 };

@@ -40,24 +40,30 @@ void Router::add(Route route) {
 }
 
 Router::Match Router::find(Method method, std::string_view path) const {
-    const auto wanted = split(path);
     Match match;
+    std::vector<std::string_view> wanted;  // split when the first pattern with parameters may fit
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
-        const auto& segments = patterns_[i].segments;
-        if (segments.size() != wanted.size()) continue;
-        const bool same = std::equal(segments.begin(), segments.end(), wanted.begin(),
-                                     [](std::string_view pattern, std::string_view segment) {
-                                         return is_parameter(pattern) ? !segment.empty() : pattern == segment;
-                                     });
-        if (!same) continue;
         const Route& route = routes_[i];
+        const auto& segments = patterns_[i].segments;
+        const bool fixed = !route.path.contains('{');
+        if (fixed) {
+            if (route.path != path) continue;
+        } else {
+            if (wanted.empty()) wanted = split(path);
+            if (segments.size() != wanted.size()) continue;
+            const bool same = std::equal(segments.begin(), segments.end(), wanted.begin(),
+                                         [](std::string_view pattern, std::string_view segment) {
+                                             return is_parameter(pattern) ? !segment.empty() : pattern == segment;
+                                         });
+            if (!same) continue;
+        }
         const bool fits = route.method == method || (route.method == Method::get && method == Method::head);
         if (!fits) {
             match.allowed.push_back(route.method);
             continue;
         }
         match.route = &route;
-        for (std::size_t s = 0; s < segments.size(); ++s) {
+        for (std::size_t s = 0; !fixed && s < segments.size(); ++s) {
             if (!is_parameter(segments[s])) continue;
             match.parameters.emplace_back(segments[s].substr(1, segments[s].size() - 2), wanted[s]);
         }

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/async/task.hpp"
+#include "http/exchange.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "http/web_socket.hpp"
@@ -32,6 +33,7 @@ struct Route {
     bool cancel_when_client_leaves = false;
     // For a WebSocket whose path may name something that is not there: throws what is answered instead of the upgrade.
     UpgradeCheck before_upgrade = {};
+    ExchangeHandler exchange_handler = {};  // instead of handler: writes the answer itself
 };
 
 // All routes of the program. Filled at start, constant afterwards.
@@ -52,6 +54,11 @@ class Router {
     template <class Object>
     static UpgradeCheck on_upgrade(Object* object, Task<> (Object::*member)(const Request&)) {
         return [object, member](const Request& request) { return (object->*member)(request); };
+    }
+
+    template <class Object>
+    static ExchangeHandler on_exchange(Object* object, Task<> (Object::*member)(Request&, Exchange&)) {
+        return [object, member](Request& request, Exchange& exchange) { return (object->*member)(request, exchange); };
     }
 
     void add(Route route);

@@ -3,22 +3,24 @@
 #include "base/async/race.hpp"
 #include "base/async/signal.hpp"
 #include "base/log/log.hpp"
+#include "http/accepted_web_socket.hpp"
 #include "http/compression.hpp"
 #include "http/envelope.hpp"
+#include "http/framing.hpp"
 #include "http/head_check.hpp"
+#include "http/incoming.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <ctime>
+#include <array>
+#include <span>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
@@ -30,13 +32,13 @@ namespace {
 namespace beast = boost::beast;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-using Parser = beast::http::request_parser<beast::http::string_body>;
+using Parser = RequestParser;
 
-constexpr std::size_t kReadSize = 16 * 1024;
-constexpr std::size_t kMinCompressed = 1024;      // the contract's: responses over 1 KiB
+constexpr std::size_t kBodyRead = 64 * 1024;  // at once, of a body that is large
+constexpr std::size_t kMaxChunkHead = 16 * 1024;
 constexpr std::size_t kMaxPipelined = 64 * 1024;  // taken in while a handler works
-constexpr std::size_t kMaxSocketMessage = 1024 * 1024;
-constexpr std::string_view kSubprotocol = "llm-manager.v1";
+constexpr std::size_t kMaxLingering = 1024 * 1024;
+constexpr int kClientClosed = 499;  // as nginx logs it: the client left before the answer
 
 void abort_socket(TcpSocket& socket) {
     error_code ignored;
@@ -49,69 +51,6 @@ TcpSocket& tcp_of(TlsSocket& stream) {
     return stream.next_layer();
 }
 
-// "Date" with a precision of one second, formatted once a second.
-const std::string& http_date() {
-    thread_local std::time_t last = 0;
-    thread_local std::string text;
-    const std::time_t now = std::time(nullptr);
-    if (now != last) {
-        last = now;
-        std::tm parts{};
-        gmtime_r(&now, &parts);
-        char buffer[40];
-        text.assign(buffer, std::strftime(buffer, sizeof buffer, "%a, %d %b %Y %H:%M:%S GMT", &parts));
-    }
-    return text;
-}
-
-bool is_header_text(std::string_view value) {
-    return std::all_of(value.begin(), value.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
-}
-
-std::string response_head(const Response& response, bool keep_alive, std::optional<std::size_t> content_length) {
-    std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nConnection: {}\r\n", response.status,
-                                   reason_phrase(response.status), http_date(), keep_alive ? "keep-alive" : "close");
-    for (const HttpHeader& header : response.headers) {
-        if (!is_header_text(header.value)) continue;  // nothing from outside may add a line of its own
-        fmt::format_to(std::back_inserter(head), "{}: {}\r\n", header.name, header.value);
-    }
-    if (!response.etag.empty()) fmt::format_to(std::back_inserter(head), "ETag: {}\r\n", response.etag);
-    if (content_length) fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", *content_length);
-    return head;
-}
-
-bool matches_etag(std::string_view if_none_match, std::string_view etag) {
-    return if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
-}
-
-// What the parser left undecided: RFC 9112 6.1 lets a server refuse what it could also repair.
-void check_framing(const Parser& parser) {
-    const auto& message = parser.get();
-    const auto lengths = message.count(beast::http::field::content_length);
-    const auto encodings = message.count(beast::http::field::transfer_encoding);
-    if (lengths + encodings > 1) {
-        fail(ErrorCode::malformed_request, "the body's length is given more than once", "请求体长度被多次声明");
-    }
-    const auto length = message[beast::http::field::content_length];
-    if (lengths == 1 && (length.empty() || length.find_first_not_of("0123456789") != std::string_view::npos)) {
-        fail(ErrorCode::malformed_request, "the body's length is not a number", "请求体长度不是数字");
-    }
-    if (encodings == 1 && !beast::iequals(message[beast::http::field::transfer_encoding], "chunked")) {
-        fail(ErrorCode::malformed_request, "only the transfer encoding \"chunked\" is understood",
-             "仅支持 chunked 传输编码");
-    }
-    if (message.version() != 11 && message.version() != 10) {
-        fail(ErrorCode::malformed_request, "only HTTP/1.0 and HTTP/1.1 are understood", "仅支持 HTTP/1.0 与 HTTP/1.1");
-    }
-    if (message.version() == 10 && encodings > 0) {
-        fail(ErrorCode::malformed_request, "HTTP/1.0 has no transfer encodings", "HTTP/1.0 不支持传输编码");
-    }
-    const auto hosts = message.count(beast::http::field::host);
-    if (hosts > 1 || (hosts == 0 && message.version() == 11)) {
-        fail(ErrorCode::malformed_request, "exactly one Host header is needed", "必须且只能有一个 Host 请求头");
-    }
-}
-
 template <class Stream>
 class Session final : public Connection {
   public:
@@ -121,18 +60,17 @@ class Session final : public Connection {
     }
 
     Task<> run() override {
-        if constexpr (std::is_same_v<Stream, TlsSocket>) {
-            set_deadline(context_.config.head_timeout);
-            co_await stream_.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
+        std::exception_ptr failure;
+        try {
+            co_await converse();
+        } catch (...) {
+            failure = std::current_exception();
         }
-        while (!finishing_ && co_await serve_one()) {
+        if (incoming_.is_reading()) {
+            abort();
+            co_await incoming_.settle();
         }
-        if constexpr (std::is_same_v<Stream, TlsSocket>) {
-            set_deadline(std::chrono::seconds(1));
-            error_code ignored;
-            co_await stream_.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
-        }
-        co_await linger();
+        if (failure) std::rethrow_exception(failure);
     }
 
     void abort() override { abort_socket(tcp_of(stream_)); }
@@ -144,7 +82,25 @@ class Session final : public Connection {
 
   private:
     class Writer;
-    class Socket;
+    class Reply;
+
+    Task<> converse() {
+        if constexpr (std::is_same_v<Stream, TlsSocket>) {
+            set_deadline(context_.config.head_timeout);
+            co_await stream_.async_handshake(asio::ssl::stream_base::server, asio::use_awaitable);
+        }
+        while (!finishing_ && co_await serve_one()) {
+        }
+        // A close_notify needs the stream for itself.
+        if constexpr (std::is_same_v<Stream, TlsSocket>) {
+            if (!incoming_.is_reading()) {
+                set_deadline(std::chrono::seconds(1));
+                error_code ignored;
+                co_await stream_.async_shutdown(asio::redirect_error(asio::use_awaitable, ignored));
+            }
+        }
+        co_await linger();
+    }
 
     void set_deadline(std::chrono::milliseconds time) { deadline = Clock::now() + time; }
     void no_deadline() { deadline = Clock::time_point::max(); }
@@ -153,31 +109,19 @@ class Session final : public Connection {
     Task<> linger() {
         error_code error;
         tcp_of(stream_).shutdown(TcpSocket::shutdown_send, error);
-        if (error) co_return;
+        if (error || std::is_same_v<Stream, TlsSocket>) co_return;
         set_deadline(std::chrono::seconds(1));
-        std::array<char, 4096> rest;
-        for (std::size_t total = 0; total < 1024 * 1024;) {
-            const auto n = co_await tcp_of(stream_).async_read_some(asio::buffer(rest),
-                                                                    asio::redirect_error(asio::use_awaitable, error));
-            if (error) co_return;
-            total += n;
+        for (std::size_t total = 0; total < kMaxLingering; total += incoming_.buffer().size()) {
+            incoming_.buffer().clear();
+            if (!co_await incoming_.more()) co_return;
         }
-    }
-
-    Task<bool> read_more() {
-        const std::size_t old = buffer_.size();
-        buffer_.resize(old + kReadSize);
-        error_code error;
-        const std::size_t n = co_await stream_.async_read_some(asio::buffer(buffer_.data() + old, kReadSize),
-                                                               asio::redirect_error(asio::use_awaitable, error));
-        buffer_.resize(old + n);
-        co_return !error;
     }
 
     // One request and its response. False: the connection ends.
     Task<bool> serve_one() {
         set_deadline(context_.config.idle_timeout);
         idle_ = buffer_.empty();
+        incoming_.unwatch();
         Request request;
         request.remote = remote_;
         started_ = Clock::now();
@@ -207,7 +151,7 @@ class Session final : public Connection {
                 started_ = Clock::now();
                 set_deadline(context_.config.head_timeout);
             }
-            if (!co_await read_more()) co_return false;
+            if (!co_await incoming_.more()) co_return false;
         }
         parser.eager(false);
         parser.header_limit(kMaxHead + 1024);
@@ -245,13 +189,14 @@ class Session final : public Connection {
             if (!allow_.empty()) response.headers.push_back({"Allow", allow_});
             co_return co_await answer(request, std::move(response), keep);
         }
+        if (match.route && match.route->exchange_handler) co_return co_await exchange(*match.route, request, keep);
         if (match.route && match.route->socket_handler) co_return co_await upgrade(parser, request, *match.route);
         if (request.method == Method::options && !match.route) {
             co_return co_await answer(request, context_.middleware.answer_options(request, match), keep);
         }
         std::optional<Response> made = co_await call(*match.route, request);
         if (!made) {  // the client left
-            context_.middleware.log_access(request, 499, 0, elapsed_ms());
+            context_.middleware.log_access(request, kClientClosed, 0, elapsed_ms());
             co_return false;
         }
         co_return co_await answer(request, std::move(*made), keep, match.route->cancel_when_client_leaves);
@@ -302,6 +247,8 @@ class Session final : public Connection {
         }
         set_deadline(context_.config.body_timeout);
         parser.eager(true);
+        const std::size_t piece = announced.value_or(kBodyRead) < kBodyRead / 4 ? kBodyRead / 16 : kBodyRead;
+        if (announced) parser.get().body().reserve(static_cast<std::size_t>(*announced));
         while (!parser.is_done()) {
             if (!buffer_.empty()) {
                 error_code error;
@@ -314,12 +261,12 @@ class Session final : public Connection {
                 }
                 if (parser.get().body().size() > limit) too_large(limit);
                 if (parser.is_done()) break;
-                if (buffer_.size() > kReadSize) {
+                if (buffer_.size() > kMaxChunkHead) {
                     fail(ErrorCode::malformed_request, "the body is malformed: a chunk header is too long",
                          "请求体格式错误：分块头过长");
                 }
             }
-            if (!co_await read_more()) throw boost::system::system_error(asio::error::eof);
+            if (!co_await incoming_.more(piece)) throw boost::system::system_error(asio::error::eof);
         }
     }
 
@@ -329,6 +276,29 @@ class Session final : public Connection {
                     {{"max_bytes", static_cast<std::int64_t>(limit)}});
     }
 
+    // Runs the work until its end, or until the client has closed the connection: then it is cancelled. False: the
+    // client is gone.
+    Task<bool> unless_client_leaves(Task<> work) {
+        asio::cancellation_signal leaving;
+        bool gone = false;
+        const auto leave = [&leaving, &gone] {
+            gone = true;
+            leaving.emit(asio::cancellation_type::terminal);
+        };
+        incoming_.watch(leave, kMaxPipelined);
+        std::exception_ptr failure;
+        try {
+            co_await asio::co_spawn(stream_.get_executor(), std::move(work),
+                                    asio::bind_cancellation_slot(leaving.slot(), asio::use_awaitable));
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        incoming_.unwatch();
+        if (gone) co_return false;
+        if (failure) std::rethrow_exception(failure);
+        co_return true;
+    }
+
     // nullopt: the client closed the connection and nobody waits for the answer.
     Task<std::optional<Response>> call(const Route& route, const Request& request) {
         no_deadline();
@@ -336,7 +306,7 @@ class Session final : public Connection {
         try {
             if (!route.cancel_when_client_leaves) co_return co_await route.handler(request);
             std::optional<Response> response;
-            co_await race(assign(route.handler(request), response), client_gone());
+            if (!co_await unless_client_leaves(assign(route.handler(request), response))) response.reset();
             co_return response;
         } catch (const boost::system::system_error& error) {
             if (error.code() == asio::error::operation_aborted) throw;
@@ -347,14 +317,8 @@ class Session final : public Connection {
         co_return error_response(request, failure);
     }
 
-    // Resumes when the peer has closed its side. Input that arrives meanwhile (pipelining) is kept for later.
-    Task<> client_gone() {
-        while (buffer_.size() < kMaxPipelined) {
-            if (!co_await read_more()) co_return;
-        }
-        Signal never(co_await asio::this_coro::executor);
-        co_await never.wait();
-    }
+    Task<bool> exchange(const Route& route, Request& request, bool keep);
+    Task<> write_whole(const Request& request, Response& response, bool keep);
 
     double elapsed_ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - started_).count(); }
 
@@ -362,34 +326,7 @@ class Session final : public Connection {
         keep = keep && !finishing_;
         context_.middleware.decorate(request, response);
         if (response.stream) co_return co_await answer_stream(request, std::move(response), keep, watch);
-
-        const auto if_none_match = request.header("If-None-Match");
-        if (!response.etag.empty() && response.status == 200 && if_none_match &&
-            matches_etag(*if_none_match, response.etag)) {
-            response.status = 304;
-            response.body.clear();
-        }
-        if (response.body.size() > kMinCompressed) {
-            response.headers.push_back({"Vary", "Accept-Encoding"});
-            const auto type = find_header(response.headers, "Content-Type").value_or("");
-            const bool compressible = type.starts_with("application/json") || type.starts_with("text/") ||
-                                      type.starts_with("application/javascript");
-            if (compressible && !find_header(response.headers, "Content-Encoding") &&
-                accepts_gzip(request.header("Accept-Encoding").value_or(""))) {
-                response.body = gzip(response.body);
-                response.headers.push_back({"Content-Encoding", "gzip"});
-            }
-        }
-        const bool bodiless = response.status == 304 || response.status == 204;
-        std::string head = response_head(response, keep, bodiless ? std::nullopt : std::optional(response.body.size()));
-        head += "\r\n";
-        set_deadline(context_.config.write_timeout);
-        if (request.method == Method::head || bodiless) {
-            co_await asio::async_write(stream_, asio::buffer(head), asio::use_awaitable);
-        } else {
-            const std::array buffers{asio::buffer(std::as_const(head)), asio::buffer(std::as_const(response.body))};
-            co_await asio::async_write(stream_, buffers, asio::use_awaitable);
-        }
+        co_await write_whole(request, response, keep);
         context_.middleware.log_access(request, response.status, response.body.size(), elapsed_ms());
         co_return keep;
     }
@@ -400,49 +337,86 @@ class Session final : public Connection {
     Stream stream_;
     SessionContext context_;
     std::string remote_;
-    std::string buffer_;  // received and not yet used
-    std::string allow_;   // methods of the path, when the request had another
+    Incoming<Stream> incoming_{stream_};
+    std::string& buffer_ = incoming_.buffer();
+    std::string allow_;  // methods of the path, when the request had another
     Clock::time_point started_{};
     bool idle_ = false;
     bool finishing_ = false;
     std::shared_ptr<Signal> going_away_;  // while a WebSocket is open
 };
 
-// The body of a stream, chunked.
+template <class Stream>
+Task<> Session<Stream>::write_whole(const Request& request, Response& response, bool keep) {
+    negotiate(request, response);
+    const bool bodiless = response.status == 304 || response.status == 204;
+    std::string head = response_head(response, keep, bodiless ? std::nullopt : std::optional(response.body.size()));
+    head += "\r\n";
+    set_deadline(context_.config.write_timeout);
+    if (request.method == Method::head || bodiless) {
+        co_await asio::async_write(stream_, asio::buffer(head), asio::use_awaitable);
+    } else {
+        const std::array buffers{asio::buffer(std::as_const(head)), asio::buffer(std::as_const(response.body))};
+        co_await asio::async_write(stream_, buffers, asio::use_awaitable);
+    }
+}
+
+// The body of a stream, chunked. The head goes out with the first piece, or by itself.
 template <class Stream>
 class Session<Stream>::Writer final : public BodyWriter {
   public:
-    explicit Writer(Session& session) : session_(session) {}
+    Writer(Session& session, std::string head) : session_(session), head_(std::move(head)) {}
 
     Task<> write(std::string_view data) override {
-        if (data.empty()) co_return;  // an empty chunk would end the body
-        const std::string size = fmt::format("{:x}\r\n", data.size());
-        const std::array buffers{asio::buffer(size), asio::buffer(data.data(), data.size()),
-                                 asio::buffer(std::string_view("\r\n"))};
-        session_.set_deadline(session_.context_.config.write_timeout);
-        co_await asio::async_write(session_.stream_, buffers, asio::use_awaitable);
-        session_.no_deadline();
-        written_ += data.size();
+        if (!data.empty()) co_await send(data, false);  // an empty chunk would end the body
     }
+    Task<> write_head() {
+        session_.set_deadline(session_.context_.config.write_timeout);
+        co_await asio::async_write(session_.stream_, asio::buffer(head_), asio::use_awaitable);
+        head_.clear();
+        session_.no_deadline();
+    }
+    Task<> finish(std::string_view data) { co_await send(data, true); }
     std::uint64_t written() const { return written_; }
 
   private:
+    Task<> send(std::string_view data, bool last) {
+        const ChunkHead size(data.size());
+        std::array<asio::const_buffer, 4> buffers;
+        std::size_t count = 0;
+        const auto add = [&](std::string_view text) { buffers[count++] = asio::buffer(text.data(), text.size()); };
+        if (!head_.empty()) add(head_);
+        if (!data.empty()) {
+            add(size.text());
+            add(data);
+        }
+        if (last) {
+            add(data.empty() ? "0\r\n\r\n" : "\r\n0\r\n\r\n");
+        } else {
+            add("\r\n");
+        }
+        session_.set_deadline(session_.context_.config.write_timeout);
+        co_await asio::async_write(session_.stream_, std::span<const asio::const_buffer>(buffers.data(), count),
+                                   asio::use_awaitable);
+        session_.no_deadline();
+        head_.clear();
+        written_ += data.size();
+    }
+
     Session& session_;
+    std::string head_;
     std::uint64_t written_ = 0;
 };
 
 template <class Stream>
 Task<bool> Session<Stream>::answer_stream(const Request& request, Response response, bool keep, bool watch) {
     response.headers.push_back({"Transfer-Encoding", "chunked"});
-    const std::string head = response_head(response, keep, std::nullopt) + "\r\n";
-    set_deadline(context_.config.write_timeout);
-    co_await asio::async_write(stream_, asio::buffer(head), asio::use_awaitable);
-    no_deadline();
-    Writer writer(*this);
+    Writer writer(*this, response_head(response, keep, std::nullopt) + "\r\n");
+    co_await writer.write_head();
     bool complete = true;
     try {
         if (watch) {
-            complete = co_await race(response.stream(writer), client_gone()) == 0;
+            complete = co_await unless_client_leaves(response.stream(writer));
         } else {
             co_await response.stream(writer);
         }
@@ -451,67 +425,71 @@ Task<bool> Session<Stream>::answer_stream(const Request& request, Response respo
         log::debug("stream ended early", {{"request_id", request.request_id}, {"error", error.what()}});
         complete = false;
     }
-    if (complete) {
-        set_deadline(context_.config.write_timeout);
-        co_await asio::async_write(stream_, asio::buffer(std::string_view("0\r\n\r\n")), asio::use_awaitable);
-    }
+    if (complete) co_await writer.finish({});
     context_.middleware.log_access(request, response.status, writer.written(), elapsed_ms());
     if (!complete) abort();
     co_return complete&& keep;
 }
 
 template <class Stream>
-class Session<Stream>::Socket final : public WebSocket {
+class Session<Stream>::Reply final : public Exchange {
   public:
-    explicit Socket(Session& session) : session_(session), socket_(session.stream_) {
-        beast::websocket::stream_base::timeout timeout{};
-        timeout.handshake_timeout = std::chrono::seconds(10);
-        timeout.idle_timeout = std::chrono::seconds(60);
-        timeout.keep_alive_pings = true;
-        socket_.set_option(timeout);
-        socket_.read_message_max(kMaxSocketMessage);
+    Reply(Session& session, const Request& request, bool keep) : session_(session), request_(request), keep_(keep) {}
+
+    bool begun() const override { return begun_; }
+    Task<> send(Response response) override {
+        begun_ = true;
+        status_ = response.status;
+        session_.context_.middleware.decorate(request_, response);
+        co_await session_.write_whole(request_, response, keep_);
+        written_ = response.body.size();
+        complete_ = true;
+    }
+    void begin(Response head) override {
+        begun_ = true;
+        status_ = head.status;
+        session_.context_.middleware.decorate(request_, head);
+        head.headers.push_back({"Transfer-Encoding", "chunked"});
+        writer_.emplace(session_, response_head(head, keep_, std::nullopt) + "\r\n");
+    }
+    Task<> write(std::string_view piece) override { return writer_.value().write(piece); }
+    Task<> finish(std::string_view piece) override {
+        co_await writer_.value().finish(piece);
+        complete_ = true;
     }
 
-    Task<> accept(const Parser& parser, const Request& request) {
-        const bool speaks_ours =
-            request.header("Sec-WebSocket-Protocol").value_or("").find(kSubprotocol) != std::string_view::npos;
-        socket_.set_option(beast::websocket::stream_base::decorator(
-            [speaks_ours, id = request.request_id](beast::websocket::response_type& response) {
-                response.set("X-Request-Id", id);
-                if (speaks_ours) response.set(beast::http::field::sec_websocket_protocol, kSubprotocol);
-            }));
-        co_await socket_.async_accept(parser.get(), asio::use_awaitable);
-    }
-
-    Task<std::optional<std::string>> receive() override {
-        beast::flat_buffer buffer;
-        error_code error;
-        co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
-        if (error == beast::websocket::error::closed) co_return std::nullopt;
-        if (error) throw boost::system::system_error(error);
-        co_return beast::buffers_to_string(buffer.data());
-    }
-
-    Task<> send(std::string_view text) override {
-        socket_.text(true);
-        session_.set_deadline(session_.context_.config.write_timeout);
-        co_await socket_.async_write(asio::buffer(text.data(), text.size()), asio::use_awaitable);
-        session_.no_deadline();
-    }
-
-    Task<> close(std::uint16_t code, std::string_view reason) override {
-        session_.set_deadline(std::chrono::seconds(5));
-        error_code ignored;
-        beast::websocket::close_reason why(code);
-        const std::string_view shown = reason.substr(0, 100);  // RFC 6455 5.5: a control frame carries 125 bytes
-        why.reason.assign(shown.data(), shown.size());
-        co_await socket_.async_close(why, asio::redirect_error(asio::use_awaitable, ignored));
-    }
+    bool complete() const { return complete_; }
+    int status() const { return status_; }
+    std::uint64_t written() const { return writer_ ? writer_->written() : written_; }
 
   private:
     Session& session_;
-    beast::websocket::stream<Stream&> socket_;
+    const Request& request_;
+    const bool keep_;
+    bool begun_ = false, complete_ = false;
+    int status_ = kClientClosed;
+    std::uint64_t written_ = 0;
+    std::optional<Writer> writer_;
 };
+
+template <class Stream>
+Task<bool> Session<Stream>::exchange(const Route& route, Request& request, bool keep) {
+    keep = keep && !finishing_;
+    no_deadline();
+    Reply reply(*this, request, keep);
+    std::exception_ptr failure;
+    bool here = true;
+    try {
+        here = co_await unless_client_leaves(route.exchange_handler(request, reply));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure && here && !reply.begun()) co_return co_await answer(request, error_response(request, failure), keep);
+    context_.middleware.log_access(request, here || reply.complete() ? reply.status() : kClientClosed, reply.written(),
+                                   elapsed_ms());
+    if (!reply.complete()) abort();
+    co_return reply.complete() && keep;
+}
 
 template <class Stream>
 Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, const Route& route) {
@@ -536,7 +514,7 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
         }
         if (refusal) co_return co_await answer(request, error_response(request, refusal), false);
     }
-    Socket socket(*this);
+    AcceptedWebSocket<Stream> socket(stream_, *this, context_.config.write_timeout);
     co_await socket.accept(parser, request);
     going_away_ = std::make_shared<Signal>(co_await asio::this_coro::executor);
     std::uint16_t code = kCloseNormal;

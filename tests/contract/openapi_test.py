@@ -29,8 +29,12 @@ createSession listSessions getSession updateSession deleteSession listMessages c
 listTasks getTask cancelTask retryTask
 getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs getDocsFile
 watchEvents watchDownloads watchChat
+openaiListModels openaiGetModel openaiChat openaiComplete openaiEmbed openaiRerank openaiRespond getUsage listQueues
+anthropicMessages anthropicCountTokens ollamaVersion ollamaTags ollamaPs ollamaShow ollamaChat ollamaGenerate ollamaEmbed
+ollamaEmbeddings ollamaPull ollamaCopy ollamaDelete
 """.split()
-WITH_BODY = [operation.id for operation in CONTRACT.operations if "requestBody" in operation.spec]
+# Bodies of other people's dialects are checked by the engines that they go to.
+WITH_BODY = [operation.id for operation in CONTRACT.operations if "requestBody" in operation.spec and "x-dialect" not in operation.spec]
 
 
 def walk(node, path=()):
@@ -105,6 +109,9 @@ def test_operation_is_complete(operation):
     assert (spec.get("security") == []) == (spec["x-permission"] == "public")
     in_path = {parameter["name"] for parameter in operation.parameters if parameter["in"] == "path"}
     assert in_path == set(re.findall(r"\{(\w+)\}", operation.template))
+    if "x-dialect" in spec:
+        assert {"400", "401", "403", "404", "413", "429", "500", "503"} <= set(spec["responses"])
+        return
     if spec["x-permission"] != "public":
         assert {"401", "403", "422", "429", "500", "503"} <= set(spec["responses"])
     if "requestBody" in spec:

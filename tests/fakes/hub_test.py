@@ -308,37 +308,41 @@ def test_log_tells_what_came_but_no_token(hub):
 
 # Speed
 
-def drain(url: str, length: int, rates: list[float]) -> None:
+def drain(url: str, length: int, done: list[str] | None = None) -> None:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
     connection.request("GET", f"{parts.path}?{parts.query}", headers={"Range": f"bytes=0-{length - 1}"})
-    response, buffer, got, started = connection.getresponse(), bytearray(4 << 20), 0, time.monotonic()
+    response, buffer, got = connection.getresponse(), bytearray(4 << 20), 0
     while count := response.readinto(buffer):
         got += count
     assert got == length
-    rates.append(got / (time.monotonic() - started))
     connection.close()
+    if done is not None:
+        done.append(url)
 
 
 @pytest.mark.parametrize("source", ["disk", "synthetic"])
-def test_one_connection_is_fast(hub, tmp_path, source):
-    length, rates = 400_000_000, []
+def test_one_connection_costs_little(hub, tmp_path, source):
+    length = 400_000_000
     (tmp_path / "m.bin").write_bytes(b"x" * length)
     entry = {"disk": str(tmp_path / "m.bin")} if source == "disk" else {"size": length, "seed": 1}
     hub.control("POST", "repos", {"id": "speed/one", "files": {"m.bin": entry}})
     url = hub.signed_url("/speed/one/resolve/main/m.bin")
+    costs = []
     for _ in range(3):
-        drain(url, length, rates)
+        before = hub.cpu_seconds()
+        drain(url, length)
+        costs.append((hub.cpu_seconds() - before) / (length / 1e9))
     hub.control("DELETE", "repos/models/speed/one")
-    print(f"{source}: {max(rates) / 1e6:.0f} MB/s")
-    assert max(rates) > 500e6  # bytes a second; the best of three, as other work may share the machine
+    print(f"{source}: {min(costs):.2f} CPU-s/GB")
+    assert min(costs) < 1
 
 
 def test_64_downloads_at_once(hub):
-    url, rates = hub.signed_url("/beta/twin/resolve/main/model.safetensors"), []
-    threads = [threading.Thread(target=drain, args=(url, 3_000_001, rates)) for _ in range(64)]
+    url, done = hub.signed_url("/beta/twin/resolve/main/model.safetensors"), []
+    threads = [threading.Thread(target=drain, args=(url, 3_000_001, done)) for _ in range(64)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(rates) == 64
+    assert len(done) == 64

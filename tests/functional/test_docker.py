@@ -38,7 +38,7 @@ def service(make_service, docker, tmp_path):
     shipped = (ROOT / "share/engines/docker/llama.cpp.toml").read_text()
     image = next(line for line in shipped.splitlines() if line.startswith("image ="))
     (templates / "llama.cpp.toml").write_text(shipped.replace(image, f'image = "{IMAGE}"'))
-    (templates / "absent.toml").write_text(shipped.replace(image, 'image = "127.0.0.1:1/nobody/nothing:1"'))
+    (templates / "absent.toml").write_text(shipped.replace("preference = 100", "preference = 0").replace(image, 'image = "127.0.0.1:1/nobody/nothing:1"'))
     service = make_service(DOCKER_HOST=f"unix://{docker.socket}")
     service.pull(TINY)
     yield service

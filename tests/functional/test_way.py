@@ -48,6 +48,21 @@ def test_a_split_model_and_a_sharded_one(make_service, hub):
     assert ask(service)["content"] == "The capital of France is Paris."
     assert service.pull("hf.co/acme/sharded")["status"] == "completed"
     assert service.error("POST", "/api/v1/deployments", {"ref": "hf.co/acme/sharded"}) == "UNSUPPORTED_FORMAT"
+    check_pages_of_files(service)
+
+
+def check_pages_of_files(service):
+    model = next(m for m in service.data("GET", "/api/v1/models")["items"] if "sharded" in m["ref"])
+    path = f"/api/v1/models/{model['id']}/files"
+    whole = service.data("GET", path)
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = service.data("GET", f"{path}?limit=2" + (f"&cursor={cursor}" if cursor else ""))
+        assert 1 <= len(page["items"]) <= 2
+        pages += page["items"]
+        cursor = page["next_cursor"]
+    assert whole["next_cursor"] is None and pages == whole["items"] and len(pages) > 4
+    assert service.error("GET", f"{path}?cursor=nonsense") == "VALIDATION_FAILED"
 
 
 def test_what_can_not_be_downloaded_says_why(make_service, hub):

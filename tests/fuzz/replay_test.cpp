@@ -1,4 +1,5 @@
 #include "fuzz/fuzz_target.hpp"
+#include "support/paths.hpp"
 
 #include <filesystem>
 #include <fstream>

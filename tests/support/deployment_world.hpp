@@ -4,6 +4,7 @@
 #include "features/deployments/deployment_service.hpp"
 #include "integrations/engines/llama_server/llama_server_engine.hpp"
 #include "support/databases.hpp"
+#include "support/paths.hpp"
 #include "support/run_task.hpp"
 #include "support/temporary_directory.hpp"
 

@@ -1,5 +1,7 @@
 #include "support/fake_engine.hpp"
 
+#include "support/paths.hpp"
+
 #include <csignal>
 #include <fstream>
 #include <spawn.h>

@@ -1,5 +1,7 @@
 #include "support/fake_hub.hpp"
 
+#include "support/paths.hpp"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>

@@ -106,3 +106,14 @@ def test_a_folder_that_has_no_level_is_refused(check):
     status, lines = check({"util/a.hpp": [], "features/misc/b.hpp": []})
     assert status == 1
     assert lines == ["features/misc/b.hpp: is in no folder of the levels", "util/a.hpp: is in no folder of the levels"]
+
+
+def test_the_gateway_speaks_http_and_json_everywhere_and_sql_in_its_store_only(check):
+    status, lines = check({
+        "http/exchange.hpp": [], "storage/database.hpp": [],
+        "features/gateway/gateway_service.cpp": ['"http/exchange.hpp"', "<boost/json.hpp>"],
+        "features/gateway/model_directory.cpp": ['"storage/database.hpp"'],
+        "features/chat/chat_service.cpp": ['"http/exchange.hpp"'],
+    })
+    assert status == 1
+    assert [line.split(":")[0] for line in lines] == ["features/chat/chat_service.cpp", "features/gateway/model_directory.cpp"]

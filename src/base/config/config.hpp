@@ -88,6 +88,17 @@ struct Config {
         std::int64_t max_log_bytes = 10 * 1024 * 1024;
     } engines;
 
+    struct Gateway {
+        std::int64_t at_once = 0;  // requests of one deployment; 0: its engine's slots
+        std::int64_t queue_size = 512;
+        std::int64_t queue_wait_seconds = 300;
+        std::int64_t heartbeat_seconds = 10;
+    } gateway;
+
+    struct Usage {
+        std::int64_t flush_milliseconds = 1'000;
+    } usage;
+
     struct Docker {
         std::string host;
     } docker;

@@ -167,6 +167,17 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(engines.stop_grace_seconds)),
         integer("engines.max_log_bytes", 4096, std::int64_t{1} << 40, "Size at which an engine's log is rotated",
                 LLMM_MEMBER(engines.max_log_bytes)),
+        integer("gateway.at_once", 0, 100'000,
+                "Requests that a deployment works on at once; 0: as many as it has slots",
+                LLMM_MEMBER(gateway.at_once)),
+        integer("gateway.queue_size", 0, 1'000'000, "Requests that may wait for one deployment; more are refused (429)",
+                LLMM_MEMBER(gateway.queue_size)),
+        integer("gateway.queue_wait_seconds", 1, 86'400, "Time that a request may wait for a slot (then 503)",
+                LLMM_MEMBER(gateway.queue_wait_seconds)),
+        integer("gateway.heartbeat_seconds", 1, 3600, "Silence after which a stream tells its client that it waits",
+                LLMM_MEMBER(gateway.heartbeat_seconds)),
+        integer("usage.flush_milliseconds", 10, 60'000, "Usage that a killed service may lose",
+                LLMM_MEMBER(usage.flush_milliseconds)),
         text("docker.host", {"DOCKER_HOST"}, "Docker Engine API: unix:///path of its socket", LLMM_MEMBER(docker.host)),
     };
 }

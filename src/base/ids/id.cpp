@@ -3,10 +3,26 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 
 #include <sodium.h>
 
 namespace llmm {
+
+namespace {
+
+// Ids are no secrets: they may share one question to the system for many.
+std::uint32_t random_bits() {
+    thread_local std::array<std::uint32_t, 256> bits;
+    thread_local std::size_t left = 0;
+    if (left == 0) {
+        randombytes_buf(bits.data(), sizeof bits);
+        left = bits.size();
+    }
+    return bits[--left];
+}
+
+}  // namespace
 
 std::string make_uuid_v7() {
     // 42 random bits are kept for a millisecond and counted up within it, so that ids of one thread keep their order.
@@ -17,14 +33,15 @@ std::string make_uuid_v7() {
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count());
     if (now_ms > last_ms) {
         last_ms = now_ms;
-        randombytes_buf(&counter, sizeof counter);
+        counter = std::uint64_t{random_bits()} << 32 | random_bits();
         counter &= (std::uint64_t{1} << 41) - 1;  // the top bit is left free for counting
     } else {
         ++counter;  // also when the clock was set back: order matters more than the time stamp
     }
 
     std::array<unsigned char, 16> bytes{};
-    randombytes_buf(bytes.data() + 12, 4);
+    const std::uint32_t tail = random_bits();
+    std::memcpy(bytes.data() + 12, &tail, sizeof tail);
     for (int i = 0; i < 6; ++i)
         bytes[i] = static_cast<unsigned char>(last_ms >> (40 - 8 * i));
     bytes[6] = static_cast<unsigned char>(0x70 | ((counter >> 38) & 0x0f));

@@ -12,11 +12,12 @@ namespace llmm::log {
 enum class Level { debug, info, warning, error };
 enum class Format { human, json };
 
+// Text is not copied: it lives as long as the call.
 class Value {
   public:
-    Value(std::string_view text) : value_(std::string(text)) {}
-    Value(const std::string& text) : value_(text) {}
-    Value(const char* text) : value_(std::string(text)) {}
+    Value(std::string_view text) : value_(text) {}
+    Value(const std::string& text) : value_(std::string_view(text)) {}
+    Value(const char* text) : value_(std::string_view(text)) {}
     Value(bool flag) : value_(flag) {}
     Value(std::integral auto number) : value_(static_cast<std::int64_t>(number)) {}
     Value(std::floating_point auto number) : value_(static_cast<double>(number)) {}
@@ -24,7 +25,7 @@ class Value {
     const auto& get() const { return value_; }
 
   private:
-    std::variant<std::string, std::int64_t, double, bool> value_;
+    std::variant<std::string_view, std::int64_t, double, bool> value_;
 };
 
 struct Field {
@@ -36,6 +37,8 @@ using Fields = std::initializer_list<Field>;
 void configure(Level level, Format format);
 bool enabled(Level level);
 void write(Level level, std::string_view message, Fields fields);
+// For a line with every request: it may reach the descriptor up to a second later, many in one write.
+void info_in_time(std::string_view message, Fields fields);
 
 inline void debug(std::string_view message, Fields fields = {}) {
     if (enabled(Level::debug)) write(Level::debug, message, fields);

@@ -1,9 +1,10 @@
 #include "base/net/upstream.hpp"
 
 #include "base/async/signal.hpp"
+#include "base/async/ticker.hpp"
+#include "base/async/wakeup.hpp"
 #include "base/net/upstream_parser.hpp"
 
-#include <mutex>
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
@@ -12,7 +13,6 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -23,11 +23,11 @@
 namespace llmm {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Socket = asio::generic::stream_protocol::socket;
 using boost::system::error_code;
 
-constexpr std::size_t kMaxIdle = 8;
+// Who asks bounds how much goes on at once (the slots of an engine), and with it how much can become idle.
+constexpr std::size_t kMaxIdle = 1024;
 constexpr std::size_t kReadSize = 16 * 1024;
 // Between two tries to connect to a unix socket whose queue is full.
 constexpr std::chrono::milliseconds kQueueFullPause{5};
@@ -47,23 +47,11 @@ asio::generic::stream_protocol::endpoint address_of(const Endpoint& endpoint) {
     return asio::ip::tcp::endpoint(address, tcp.port);
 }
 
-struct Connection {
-    explicit Connection(const asio::any_io_executor& executor) : socket(executor) {}
-
-    // Over TLS where there is some.
-    template <class Buffers>
-    Task<std::size_t> read_some(const Buffers& buffers, error_code& error) {
-        if (tls) co_return co_await tls->async_read_some(buffers, asio::redirect_error(asio::use_awaitable, error));
-        co_return co_await socket.async_read_some(buffers, asio::redirect_error(asio::use_awaitable, error));
-    }
-    template <class Buffers>
-    Task<> write(const Buffers& buffers, error_code& error) {
-        if (tls) {
-            co_await asio::async_write(*tls, buffers, asio::redirect_error(asio::use_awaitable, error));
-        } else {
-            co_await asio::async_write(socket, buffers, asio::redirect_error(asio::use_awaitable, error));
-        }
-    }
+// A connection and the read that is under way on it. Reads are not awaited directly: whoever waits can be woken for
+// other reasons (a deadline, a silence) while the read stays.
+class Connection final : public Ticker, public std::enable_shared_from_this<Connection> {
+  public:
+    explicit Connection(const asio::any_io_executor& executor) : Ticker(executor), socket(executor) {}
 
     // An idle connection has nothing to say: a byte or an end means that it can't be used.
     bool is_usable() {
@@ -76,9 +64,86 @@ struct Connection {
         socket.close(ignored);
     }
 
+    void set_deadline(std::chrono::milliseconds limit) {
+        expired_ = false;
+        deadline_ = Clock::now() + limit;
+        expect_at(std::min(deadline_, silent_at_));
+    }
+    // From now on a wait for a read also ends when nothing came for so long.
+    void report_silence(std::chrono::milliseconds limit) {
+        silent_at_ = Clock::now() + limit;
+        expect_at(std::min(deadline_, silent_at_));
+    }
+    void rest() {
+        deadline_ = silent_at_ = Clock::time_point::max();
+        silent_ = false;
+        expect_nothing();
+    }
+    bool expired() const { return expired_; }
+
+    // True when a read has ended (see result), false after a silence.
+    Task<bool> read() {
+        if (!reading_) {
+            reading_ = true;
+            wakeup_.reset();
+            auto ended = [self = shared_from_this()](error_code error, std::size_t count) {
+                self->reading_ = false;
+                self->result = {error, count};
+                self->buffer.commit(count);
+                self->wakeup_.notify();
+            };
+            if (tls) {
+                tls->async_read_some(buffer.prepare(kReadSize), std::move(ended));
+            } else {
+                socket.async_read_some(buffer.prepare(kReadSize), std::move(ended));
+            }
+        }
+        silent_ = false;
+        while (reading_ && !silent_)
+            co_await wakeup_.wait();
+        co_return !reading_;
+    }
+
+    // Over TLS where there is some.
+    template <class Buffers>
+    Task<> write(const Buffers& buffers, error_code& error) {
+        if (tls) {
+            co_await asio::async_write(*tls, buffers, asio::redirect_error(asio::use_awaitable, error));
+        } else {
+            co_await asio::async_write(socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        }
+    }
+
+    struct Result {
+        error_code error;
+        std::size_t count = 0;
+    };
     Socket socket;
     std::optional<asio::ssl::stream<Socket&>> tls;
     boost::beast::flat_buffer buffer;
+    Result result;
+
+  private:
+    void on_time() override {
+        const auto now = Clock::now();
+        if (deadline_ <= now) {
+            expired_ = true;
+            deadline_ = Clock::time_point::max();
+            close();
+            return;
+        }
+        if (silent_at_ <= now) {
+            silent_at_ = Clock::time_point::max();
+            silent_ = true;
+            wakeup_.notify_later();
+        }
+        expect_at(std::min(deadline_, silent_at_));
+    }
+
+    Clock::time_point deadline_ = Clock::time_point::max();
+    Clock::time_point silent_at_ = Clock::time_point::max();
+    bool expired_ = false, silent_ = false, reading_ = false;
+    Wakeup wakeup_;
 };
 
 std::string host_header(const Endpoint& endpoint) {
@@ -90,51 +155,14 @@ std::string host_header(const Endpoint& endpoint) {
     return own_port ? host : fmt::format("{}:{}", host, remote->port);
 }
 
-// Closes a connection when its deadline passes. Runs on the executor of the coroutine that uses the
-// connection. Moving the deadline later, which happens with every piece of a body, costs no timer operation.
-class Watchdog : public std::enable_shared_from_this<Watchdog> {
-  public:
-    Watchdog(const asio::any_io_executor& executor, Connection& connection)
-        : timer_(executor, Clock::time_point::max()), connection_(&connection) {}
-
-    void start() {
-        timer_.async_wait([self = shared_from_this()](error_code) {
-            if (!self->connection_) return;
-            if (self->deadline_ <= Clock::now()) {
-                self->expired_ = true;
-                self->connection_->close();
-                return;
-            }
-            self->timer_.expires_at(self->deadline_);
-            self->start();
-        });
-    }
-    void arm(std::chrono::milliseconds limit) {
-        deadline_ = Clock::now() + limit;
-        if (timer_.expiry() > deadline_) timer_.cancel();  // which lets it look at the deadline
-    }
-    void disarm() { deadline_ = Clock::time_point::max(); }
-    void end() {
-        connection_ = nullptr;
-        timer_.cancel();
-    }
-    bool expired() const { return expired_; }
-
-  private:
-    asio::steady_timer timer_;
-    Connection* connection_;
-    Clock::time_point deadline_ = Clock::time_point::max();
-    bool expired_ = false;
-};
-
 bool is_text(std::string_view text) {
     return std::ranges::none_of(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 bool is_token(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos || (c >= '0' && c <= '9') ||
-               (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
     });
 }
 
@@ -148,14 +176,19 @@ bool is_framing(std::string_view name) {
 
 void add_header(std::string& head, const HttpHeader& header) {
     if (!is_token(header.name) || !is_text(header.value)) throw HttpError(HttpFailure::protocol, "bad header");
-    if (!is_framing(header.name)) head += fmt::format("{}: {}\r\n", header.name, header.value);
+    if (!is_framing(header.name)) head.append(header.name).append(": ").append(header.value).append("\r\n");
 }
 
 std::string head_of(const UpstreamRequest& request, const Endpoint& endpoint, const UpstreamOptions& options) {
-    const std::string target = options.base_path + request.target;
-    const bool target_ok = request.target.starts_with('/') && is_text(target) && target.find(' ') == std::string::npos;
+    const auto is_path = [](std::string_view text) {
+        return is_text(text) && text.find(' ') == std::string_view::npos;
+    };
+    const bool target_ok = request.target.starts_with('/') && is_path(request.target) && is_path(options.base_path);
     if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
-    std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, target, host_header(endpoint));
+    std::string head;
+    head.reserve(256);
+    fmt::format_to(std::back_inserter(head), "{} {}{} HTTP/1.1\r\nHost: {}\r\n", request.method, options.base_path,
+                   request.target, host_header(endpoint));
     for (const HttpHeader& header : options.headers)
         add_header(head, header);
     for (const HttpHeader& header : request.headers) {
@@ -163,8 +196,9 @@ std::string head_of(const UpstreamRequest& request, const Endpoint& endpoint, co
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
     const std::uint64_t size = request.next_piece ? request.body_size : request.body.size();
-    if (has_body) head += fmt::format("Content-Length: {}\r\n", size);
-    return head + "\r\n";
+    if (has_body) fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", size);
+    head += "\r\n";
+    return head;
 }
 
 }  // namespace
@@ -184,9 +218,7 @@ struct Upstream::Impl {
         }
     }
 
-    // Requests of several strands share the idle connections, hence the lock.
-    std::unique_ptr<Connection> take_idle() {
-        const std::lock_guard lock(mutex);
+    std::shared_ptr<Connection> take_idle() {
         while (!idle.empty()) {
             auto connection = std::move(idle.back());
             idle.pop_back();
@@ -194,49 +226,47 @@ struct Upstream::Impl {
         }
         return nullptr;
     }
-    void give_back(std::unique_ptr<Connection> connection) {
-        const std::lock_guard lock(mutex);
+    void give_back(std::shared_ptr<Connection> connection) {
         if (idle.size() < kMaxIdle) idle.push_back(std::move(connection));
     }
 
     const Endpoint endpoint;
     const UpstreamOptions options;
     std::optional<asio::ssl::context> tls;
-    std::mutex mutex;
-    std::vector<std::unique_ptr<Connection>> idle;
+    std::vector<std::shared_ptr<Connection>> idle;
 };
 
 // One request and its response on one connection, which it owns until the response has ended.
 struct UpstreamResponse::Impl {
-    Impl(const asio::any_io_executor& executor, std::weak_ptr<Upstream::Impl> home, std::unique_ptr<Connection> used,
-         const UpstreamRequest& request)
+    Impl(std::weak_ptr<Upstream::Impl> home, std::shared_ptr<Connection> used, const UpstreamRequest& request)
         : pool(std::move(home)),
           connection(std::move(used)),
-          watchdog(std::make_shared<Watchdog>(executor, *connection)),
           read_timeout(request.read_timeout),
+          on_silence(request.on_silence),
+          silence(request.silence),
           is_head(request.method == "HEAD"),
-          parser(std::in_place, is_head) {
-        watchdog->start();
-    }
+          parser(std::in_place, is_head) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
     ~Impl() { close(); }
 
     void close() {
-        watchdog->end();
+        if (!connection) return;
+        connection->rest();
+        connection->close();  // what still reads on it holds it
         connection.reset();
     }
 
     // The end of the response was read. Bytes behind it would be taken for the next answer.
     void release() {
-        watchdog->end();
+        connection->rest();
         const auto home = pool.lock();
-        if (home && parser->keep_alive() && connection->buffer.size() == 0) home->give_back(std::move(connection));
-        connection.reset();
+        if (!home || !parser->keep_alive() || connection->buffer.size() > 0) return close();
+        home->give_back(std::move(connection));
     }
 
     [[noreturn]] void fail(HttpFailure on_timeout, const error_code& error, const char* what) {
-        const bool expired = watchdog->expired();
+        const bool expired = connection->expired();
         close();
         if (expired) throw HttpError(on_timeout, std::string(what) + ": timed out");
         if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
@@ -253,7 +283,7 @@ struct UpstreamResponse::Impl {
         for (;;) {
             error_code error;
             co_await connection->socket.async_connect(address, asio::redirect_error(asio::use_awaitable, error));
-            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
+            if (connection->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
             if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
             if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
             // A unix socket whose queue is full refuses with EAGAIN, which asio takes for "in progress" and
@@ -262,7 +292,8 @@ struct UpstreamResponse::Impl {
             if (error != asio::error::not_connected) break;
             connection->close();
             co_await sleep_for(kQueueFullPause);
-            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
+            if (connection->expired())
+                throw HttpError(HttpFailure::timeout, "connect: the queue of the socket is full");
         }
         if (std::holds_alternative<TcpEndpoint>(endpoint)) {
             connection->socket.set_option(asio::ip::tcp::no_delay(true));
@@ -275,7 +306,7 @@ struct UpstreamResponse::Impl {
         const auto found = co_await resolver.async_resolve(remote.host, std::to_string(remote.port),
                                                            asio::ip::tcp::resolver::numeric_service,
                                                            asio::redirect_error(asio::use_awaitable, error));
-        if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "resolve: timed out");
+        if (connection->expired()) throw HttpError(HttpFailure::timeout, "resolve: timed out");
         if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
         if (error) throw HttpError(HttpFailure::resolve, "resolve: " + error.message());
         error = asio::error::host_not_found;
@@ -288,7 +319,7 @@ struct UpstreamResponse::Impl {
             connection->socket.close(ignored);
             co_await connection->socket.async_connect(entry.endpoint(),
                                                       asio::redirect_error(asio::use_awaitable, error));
-            if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
+            if (connection->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
             if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
             if (!error) break;
         }
@@ -306,7 +337,7 @@ struct UpstreamResponse::Impl {
         tls.set_verify_callback(asio::ssl::host_name_verification(remote.host));
         error_code error;
         co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
-        if (watchdog->expired()) throw HttpError(HttpFailure::timeout, "handshake: timed out");
+        if (connection->expired()) throw HttpError(HttpFailure::timeout, "handshake: timed out");
         if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
         if (error) throw HttpError(HttpFailure::tls, "handshake: " + error.message());
     }
@@ -327,7 +358,7 @@ struct UpstreamResponse::Impl {
                 close();
                 throw HttpError(HttpFailure::broken, "the body has another size than was said");
             }
-            watchdog->arm(request.head_timeout);
+            connection->set_deadline(request.head_timeout);
             error_code error;
             co_await connection->write(asio::buffer(piece), error);
             if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
@@ -338,11 +369,13 @@ struct UpstreamResponse::Impl {
 
     // Reads once and parses. False when the connection ended or broke before the first byte of a response.
     Task<bool> read_more(HttpFailure on_timeout) {
-        auto& buffer = connection->buffer;
-        error_code error;
-        const std::size_t count = co_await connection->read_some(buffer.prepare(kReadSize), error);
-        buffer.commit(count);
-        if (watchdog->expired()) fail(on_timeout, error, "read");
+        if (on_silence) connection->report_silence(silence);
+        while (!co_await connection->read()) {
+            co_await on_silence();
+            connection->report_silence(silence);
+        }
+        const auto [error, count] = connection->result;
+        if (connection->expired()) fail(on_timeout, error, "read");
         heard_something |= count > 0;
         if (error && error != asio::error::operation_aborted && !heard_something) co_return false;
         error_code bad_syntax;
@@ -389,9 +422,10 @@ struct UpstreamResponse::Impl {
     }
 
     std::weak_ptr<Upstream::Impl> pool;
-    std::unique_ptr<Connection> connection;  // empty once the response has ended
-    std::shared_ptr<Watchdog> watchdog;
+    std::shared_ptr<Connection> connection;  // empty once the response has ended
     std::chrono::milliseconds read_timeout;
+    std::function<Task<>()> on_silence;
+    std::chrono::milliseconds silence;
     bool is_head;
     bool heard_something = false;
     std::optional<UpstreamParser> parser;
@@ -411,15 +445,22 @@ const HttpHeaders& UpstreamResponse::headers() const {
 
 Task<std::optional<std::string>> UpstreamResponse::read_some() {
     Impl& impl = *impl_;
-    impl.watchdog->arm(impl.read_timeout);
-    while (!impl.parser->has_piece() && !impl.parser->is_done()) {
+    if (!impl.parser->has_piece() && !impl.parser->is_done()) {
         if (!impl.connection) throw HttpError(HttpFailure::broken, "the response failed before");
-        co_await impl.read_more(HttpFailure::stalled);
+        impl.connection->set_deadline(impl.read_timeout);
+        while (!impl.parser->has_piece() && !impl.parser->is_done()) {
+            if (!impl.connection) throw HttpError(HttpFailure::broken, "the response failed before");
+            co_await impl.read_more(HttpFailure::stalled);
+        }
+        if (impl.connection) impl.connection->rest();
     }
-    impl.watchdog->disarm();
     if (impl.parser->is_done() && impl.connection) impl.release();
     if (!impl.parser->has_piece()) co_return std::nullopt;
     co_return impl.parser->take_piece();
+}
+
+bool UpstreamResponse::ended() const {
+    return impl_->parser->is_done() && !impl_->parser->has_piece();
 }
 
 Task<std::string> UpstreamResponse::read_all(std::size_t max_bytes) {
@@ -451,17 +492,17 @@ Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     auto kept = request.next_piece ? nullptr : pool->take_idle();
     for (;;) {
         const bool is_kept = kept != nullptr;
-        auto connection = is_kept ? std::move(kept) : std::make_unique<Connection>(executor);
-        auto exchange = std::make_unique<UpstreamResponse::Impl>(executor, pool, std::move(connection), request);
+        auto connection = is_kept ? std::exchange(kept, nullptr) : std::make_shared<Connection>(executor);
+        auto exchange = std::make_unique<UpstreamResponse::Impl>(pool, std::move(connection), request);
         if (!is_kept) {
-            exchange->watchdog->arm(request.connect_timeout);
+            exchange->connection->set_deadline(request.connect_timeout);
             co_await exchange->connect(pool->endpoint, pool->tls);
         }
-        exchange->watchdog->arm(request.head_timeout);
+        exchange->connection->set_deadline(request.head_timeout);
         co_await exchange->write(head, request.body);
         if (request.next_piece) co_await exchange->write_pieces(request);
         if (co_await exchange->read_head()) {
-            exchange->watchdog->disarm();
+            if (exchange->connection) exchange->connection->rest();
             co_return UpstreamResponse(std::move(exchange));
         }
         if (!is_kept) throw HttpError(HttpFailure::broken, "the connection was closed without an answer");

@@ -58,9 +58,13 @@ struct UpstreamRequest {
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds head_timeout{60'000};  // until the response's head is there
     std::chrono::milliseconds read_timeout{60'000};  // between two pieces of the body
+    // Awaited each time the upstream has said nothing for `silence`, while its answer is waited for: the place to tell
+    // somebody that it goes on. What it throws ends the request.
+    std::function<Task<>()> on_silence = {};
+    std::chrono::milliseconds silence{15'000};
 };
 
-// A response whose body is read piece by piece, by the strand that sent the request. Destroying it early, or
+// A response whose body is read piece by piece. Destroying it early, or
 // cancelling who reads it, closes the connection, which is how an engine learns that nobody waits any more.
 class UpstreamResponse {
   public:
@@ -74,6 +78,8 @@ class UpstreamResponse {
     const HttpHeaders& headers() const;
     // The next bytes as they arrive (no waiting for a full buffer); nullopt at the end. Throws HttpError.
     Task<std::optional<std::string>> read_some();
+    // All of it has been handed out.
+    bool ended() const;
     // The rest; HttpError too_large beyond max_bytes.
     Task<std::string> read_all(std::size_t max_bytes = 64 << 20);
 
@@ -84,7 +90,8 @@ class UpstreamResponse {
 // Talks HTTP/1.1 to engines on unix sockets, ports and, over TLS, elsewhere (Boost.Beast on the event loop,
 // TCP_NODELAY). Keeps idle connections; when a kept one turns out to be closed before any byte of the answer, the
 // request is sent once more on a new one. Headers that belong to one connection (Host, Connection, Content-Length …)
-// are not taken over from the request. Requests may come from several strands.
+// are not taken over from the request. Used from one event loop; deadlines are met
+// within Ticker::kPrecision.
 class Upstream {
   public:
     explicit Upstream(Endpoint endpoint, UpstreamOptions options = {});

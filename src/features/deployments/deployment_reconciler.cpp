@@ -327,4 +327,11 @@ Task<> Reconciler::wait_settled(std::uint64_t seen) {
         co_await settled_.wait();
 }
 
+std::optional<EngineLease> Reconciler::lease_if_ready(std::uint64_t affinity) {
+    // A wish that the loop has not seen yet may be to stop.
+    if (finishing_ || unloaded_ || version_ != seen_) return std::nullopt;
+    Runner* const runner = pick(affinity);
+    return runner ? std::optional(runner->lease()) : std::nullopt;
+}
+
 }  // namespace llmm::deployments

@@ -48,6 +48,8 @@ class Reconciler final : public RunnerOwner {
     // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
 
+    std::optional<EngineLease> lease_if_ready(std::uint64_t affinity);
+
     // Of the instances that answer, added up or averaged; nullopt: none does.
     Task<std::optional<engines::EngineMetrics>> metrics();
 

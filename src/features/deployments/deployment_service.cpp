@@ -381,4 +381,9 @@ std::uint64_t DeploymentService::affinity_of(std::string_view prompt) {
     return std::hash<std::string_view>{}(prompt.substr(0, kBeginning)) | 1u;
 }
 
+std::optional<EngineLease> DeploymentService::lease_if_ready(const DeploymentId& id, std::uint64_t affinity) {
+    const auto found = impl_->reconcilers.find(id);
+    return found == impl_->reconcilers.end() ? std::nullopt : found->second->lease_if_ready(affinity);
+}
+
 }  // namespace llmm::deployments

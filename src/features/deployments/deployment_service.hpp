@@ -87,6 +87,8 @@ class DeploymentService {
                                    std::uint64_t affinity = 0);
     // Of what a prompt begins with, so that the instance that has it in its cache is asked again.
     static std::uint64_t affinity_of(std::string_view prompt);
+    // The same for an engine that is ready now, without asking the database; nullopt for any other.
+    std::optional<EngineLease> lease_if_ready(const DeploymentId& id, std::uint64_t affinity = 0);
 
   private:
     struct Impl;

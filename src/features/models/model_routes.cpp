@@ -81,11 +81,11 @@ Task<Response> ModelRoutes::remove(const Request& request) {
 
 Task<Response> ModelRoutes::files(const Request& request) {
     http::QueryReader in(request);
-    in.limit();
-    in.cursor();
+    const int limit = in.limit();
+    std::string cursor = in.cursor();
     in.finish();
-    const auto files = co_await models_.files(id_of(request));
-    co_return http::ok_tagged(request, http::list_json(to_array(files), std::nullopt));
+    const auto page = co_await models_.file_page(id_of(request), limit, std::move(cursor));
+    co_return http::ok_tagged(request, http::list_json(to_array(page.items), page.next_cursor));
 }
 
 Task<Response> ModelRoutes::verify(const Request& request) {

@@ -64,6 +64,11 @@ Task<std::vector<ModelFile>> ModelService::files(ModelId id) {
     co_return co_await deps_.store.files(id);
 }
 
+Task<storage::Page<ModelFile>> ModelService::file_page(ModelId id, int limit, std::string cursor) {
+    co_await get(id);
+    co_return co_await deps_.store.file_page(id, limit, std::move(cursor));
+}
+
 Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
     const Model model = co_await get(id);
     if (model.status != Status::ready) {

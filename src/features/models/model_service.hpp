@@ -41,7 +41,8 @@ class ModelService {
     // Frees the blobs that no other model uses; answers the bytes freed. MODEL_NOT_FOUND, MODEL_IN_USE (deployed or
     // being downloaded).
     Task<std::int64_t> remove(ModelId id);
-    Task<std::vector<ModelFile>> files(ModelId id);
+    Task<std::vector<ModelFile>> files(ModelId id);  // all, by path
+    Task<storage::Page<ModelFile>> file_page(ModelId id, int limit, std::string cursor);
     // What an engine opens: the GGUF (of a split set the first part) or the folder of safetensors, below models/.
     // MODEL_NOT_READY.
     Task<std::filesystem::path> engine_path(ModelId id);

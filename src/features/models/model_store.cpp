@@ -67,6 +67,17 @@ bool same_text(std::string_view a, std::string_view b) {
                       [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
+constexpr std::string_view kSelectFiles =
+    "SELECT f.model_id, f.path, f.size, f.sha256, b.verified_at FROM model_files f JOIN blobs b ON b.sha256 = f.sha256";
+
+ModelFile file_from_row(const Row& row) {
+    return {.model_id = ModelId::trusted(row.text(0)),
+            .path = row.text(1),
+            .size = row.int64(2),
+            .sha256 = Sha256::parse(row.text(3)).value(),
+            .verified_at = row.optional_time(4)};
+}
+
 }  // namespace
 
 Model insert_downloading(Session& session, const ModelRef& pinned, const std::string& name,
@@ -170,17 +181,21 @@ Task<bool> ModelStore::update(ModelId id, std::optional<std::string> name, std::
 
 Task<std::vector<ModelFile>> ModelStore::files(ModelId id) {
     co_return co_await database_.read([id](Session& session) {
+        return session.query(fmt::format("{} WHERE f.model_id = ? ORDER BY f.path", kSelectFiles), file_from_row, id);
+    });
+}
+
+Task<storage::Page<ModelFile>> ModelStore::file_page(ModelId id, int limit, std::string cursor) {
+    constexpr std::string_view kOrder = "path";
+    storage::Param after{std::string()};
+    if (!cursor.empty()) after = storage::Cursor::parse(cursor, kOrder).value_param();
+    auto files = co_await database_.read([&](Session& session) {
         return session.query(
-            "SELECT f.path, f.size, f.sha256, b.verified_at FROM model_files f JOIN blobs b ON b.sha256 = f.sha256 "
-            "WHERE f.model_id = ? ORDER BY f.path",
-            [&](const Row& row) {
-                return ModelFile{.model_id = id,
-                                 .path = row.text(0),
-                                 .size = row.int64(1),
-                                 .sha256 = Sha256::parse(row.text(2)).value(),
-                                 .verified_at = row.optional_time(3)};
-            },
-            id);
+            fmt::format("{} WHERE f.model_id = ? AND f.path > ? ORDER BY f.path LIMIT ?", kSelectFiles), file_from_row,
+            id, after, limit + 1);
+    });
+    co_return storage::make_page(std::move(files), static_cast<std::size_t>(limit), [&](const ModelFile& file) {
+        return storage::Cursor{.sort = std::string(kOrder), .value = file.path, .id = id.str()};
     });
 }
 

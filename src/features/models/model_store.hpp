@@ -43,7 +43,8 @@ class ModelStore {
     // Answers false when there is no such model.
     Task<bool> update(ModelId id, std::optional<std::string> name, std::optional<std::string> description,
                       std::optional<std::vector<std::string>> tags);
-    Task<std::vector<ModelFile>> files(ModelId id);
+    Task<std::vector<ModelFile>> files(ModelId id);  // all, by path
+    Task<storage::Page<ModelFile>> file_page(ModelId id, int limit, std::string cursor);
     // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND,
     // MODEL_IN_USE.
     Task<std::vector<std::pair<Sha256, std::int64_t>>> remove(ModelId id);

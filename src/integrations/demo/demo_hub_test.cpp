@@ -1,6 +1,7 @@
 #include "integrations/demo/demo_hub.hpp"
 
 #include "base/error/error.hpp"
+#include "support/paths.hpp"
 #include "support/run_task.hpp"
 #include "support/temporary_directory.hpp"
 

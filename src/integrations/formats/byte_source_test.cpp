@@ -3,6 +3,7 @@
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
 #include "integrations/formats/gguf.hpp"
+#include "support/paths.hpp"
 
 #include <fcntl.h>
 

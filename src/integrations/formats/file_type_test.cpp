@@ -1,5 +1,7 @@
 #include "integrations/formats/file_type.hpp"
 
+#include "support/paths.hpp"
+
 #include <fstream>
 #include <iterator>
 #include <string>

@@ -2,6 +2,7 @@
 
 #include "integrations/formats/gguf_tables.hpp"
 #include "support/gguf_writer.hpp"
+#include "support/paths.hpp"
 
 #include <chrono>
 #include <fstream>

@@ -2,6 +2,7 @@
 
 #include "base/fs/file.hpp"
 #include "integrations/formats/safetensors.hpp"
+#include "support/paths.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,7 @@
 #include "integrations/formats/safetensors.hpp"
 
+#include "support/paths.hpp"
+
 #include <cstring>
 #include <fstream>
 #include <iterator>

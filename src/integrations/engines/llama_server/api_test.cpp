@@ -2,6 +2,7 @@
 #include "base/json/json.hpp"
 #include "integrations/engines/llama_server/llama_server.hpp"
 #include "support/event_loop.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <fstream>

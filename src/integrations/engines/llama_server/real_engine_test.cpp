@@ -3,6 +3,7 @@
 #include "integrations/engines/failure.hpp"
 #include "integrations/engines/llama_server/llama_server.hpp"
 #include "support/event_loop.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <cstdlib>
