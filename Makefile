@@ -1,7 +1,7 @@
 # The front door: short names for what scripts/ does. `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-kill-deployments test-debian12 test-debian13 bench bench-gateway \
-        bench-gateway-endurance test-gateway-cancel test-conformance lint format fuzz clean
+# Every target is a word, none is a file.
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 
 # The steps start builds and servers of their own; flags such as -j or -n of this make are not meant for them.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -30,8 +30,18 @@ test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
 	@scripts/build release
 	@scripts/test-kill-deployments $(KILLS)
 
+test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
+	@scripts/setup --for test
+	@scripts/build dev unit-tests
+	@LLMM_MEMORY_SHAPES=all LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" build/dev/unit-tests --gtest_filter='*MeasuredMemory*'
+
 test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
 	@scripts/test-debian 12
+
+test-kill-chat: ## 1,000 chats while engine and manager are killed at random, on both databases (KILL_SEED=1)
+	@scripts/setup --for test
+	@scripts/build release
+	@KILL_CHATS=$(or $(KILL_CHATS),1000) /usr/bin/python3 -m pytest -q -s tests/functional/test_kill_chat.py
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian 13

@@ -2,12 +2,17 @@
 
 #include "app/docs_routes.hpp"
 #include "app/engines.hpp"
+#include "app/metrics_routes.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "features/auth/auth_service.hpp"
+#include "features/benchmarks/benchmark_routes.hpp"
+#include "features/chat/archive_routes.hpp"
 #include "features/chat/chat_routes.hpp"
 #include "features/chat/chat_service.hpp"
 #include "features/chat/deployment_engines.hpp"
+#include "features/deployments/deployment_metrics_routes.hpp"
+#include "features/deployments/deployment_plan_routes.hpp"
 #include "features/deployments/deployment_routes.hpp"
 #include "features/downloads/download_routes.hpp"
 #include "features/gateway/anthropic_routes.hpp"
@@ -24,6 +29,7 @@
 #include "http/event_routes.hpp"
 #include "http/server.hpp"
 #include "integrations/demo/demo_hub.hpp"
+#include "integrations/hardware/gpu_reader.hpp"
 #include "integrations/huggingface/huggingface_hub.hpp"
 #include "integrations/huggingface/token_file.hpp"
 #include "integrations/local/local_hub.hpp"
@@ -130,6 +136,11 @@ class AdminKeyAuthenticator final : public http::Authenticator {
     const auth::AuthService& service_;
 };
 
+std::optional<std::uint64_t> memory_of_this_machine() {
+    const auto ram = hardware::read_ram();
+    return ram ? std::optional(ram->total) : std::nullopt;
+}
+
 deployments::DeploymentService::Settings deployment_settings(const Config& config) {
     deployments::DeploymentService::Settings settings;
     settings.home = std::filesystem::absolute(config.home);
@@ -137,6 +148,14 @@ deployments::DeploymentService::Settings deployment_settings(const Config& confi
     settings.stop_grace = std::chrono::seconds(config.engines.stop_grace_seconds);
     settings.max_log_bytes = static_cast<std::uint64_t>(config.engines.max_log_bytes);
     return settings;
+}
+
+chat::GenerationLimits chat_limits(const Config& config) {
+    chat::GenerationLimits limits;
+    limits.unwatched_wait = std::chrono::seconds(config.chat.unwatched_seconds);
+    limits.context_policy = chat::parse_context_policy(config.chat.context_policy).value();
+    limits.titles = config.chat.titles == "on";
+    return limits;
 }
 
 gateway::GatewayLimits gateway_limits(const Config& config) {
@@ -185,6 +204,7 @@ struct App::Parts {
         : config(std::move(settings)),
           executor(loop.get_executor()),
           files("files", 2),
+          gpus(config.hardware.nvml_library, {.proc = "/proc", .sys = config.hardware.sysfs}),
           events(executor),
           database({.url = migrated(database_url(config)),
                     .pool_size = static_cast<std::size_t>(config.database.pool_size)}),
@@ -231,7 +251,11 @@ struct App::Parts {
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
           engines(make_engines(config, resources, executor, files, queue)),
-          deployments({executor, deployment_store, models, events, files, engines}, deployment_settings(config)),
+          memory_store(database),
+          memory_planner({deployment_store, memory_store, models, files, gpus},
+                         static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),
+          deployments({executor, deployment_store, models, events, files, engines, memory_planner},
+                      deployment_settings(config)),
           usage_store(database),
           usage(executor, usage_store, {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
           alias_store(database),
@@ -241,18 +265,25 @@ struct App::Parts {
           gateway({deployments, model_directory, usage}, gateway_limits(config)),
           chat_engines(deployments),
           chat_store(database),
-          chat({executor, chat_store, chat_engines}),
-          system({files, [this] { return ask_database(); }, [this] { return queue.is_working(); }}, config.home,
-                 static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
+          chat({executor, chat_store, chat_engines, &usage}, chat_limits(config)),
+          chat_search(database),
+          chat_archive({executor, chat_store, chat_search, chat_engines}),
+          benchmark_store(database),
+          benchmarks({executor, benchmark_store, deployments, chat_engines, queue}),
+          system({executor, files, gpus, [this] { return ask_database(); }, [this] { return queue.is_working(); },
+                  [this] { return engine_uses(); }},
+                 config.home, static_cast<std::uint64_t>(config.downloads.keep_free_bytes)),
           docs_routes(resources / "docs", files),
           event_routes(events),
           task_routes(queue),
-          hub_routes(hubs, system::usable_memory()),
+          hub_routes(hubs, memory_of_this_machine()),
           model_routes(models, [this](ModelId id) { return start_verification(id); }),
           download_routes(downloads),
           store_routes(store),
           deployment_routes(deployments, files),
           chat_routes(chat),
+          archive_routes(chat_archive, chat),
+          benchmark_routes(benchmarks),
           openai_routes(gateway, model_directory, alias_store),
           anthropic_routes(gateway),
           ollama_routes({gateway, model_directory, alias_store, deployments, models, downloads}),
@@ -260,7 +291,12 @@ struct App::Parts {
           usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
-          middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator),
+          metrics_reader(deployments),
+          deployment_plan_routes(deployments),
+          deployment_metrics_routes(deployments, metrics_reader),
+          metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
+          request_metrics(metrics, router),
+          middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator, &request_metrics),
           server(executor, server_config(config), add_routes(), middleware) {
         queue.add_kind("verify_model", 1, [this](const tasks::TaskRun& run) {
             return models.verify(ModelId::trusted(run.task.subject), run.report_progress);
@@ -282,6 +318,34 @@ struct App::Parts {
         });
     }
 
+    // Resources name the engines that use them.
+    Task<std::vector<system::EngineUse>> engine_uses() {
+        std::vector<system::EngineUse> uses;
+        for (const auto& deployment : co_await deployment_store.all()) {
+            for (const auto& instance : deployment.instances) {
+                system::EngineUse use{.deployment_id = deployment.id.str(),
+                                      .deployment = deployment.name,
+                                      .engine = deployment.engine,
+                                      .instance_id = instance.id.str(),
+                                      .pid = {},
+                                      .memory = {},
+                                      .gpu_memory = {}};
+                if (instance.process) use.pid = instance.process->pid;
+                if (instance.memory_bytes) use.memory = static_cast<std::uint64_t>(*instance.memory_bytes);
+                uses.push_back(std::move(use));
+            }
+        }
+        co_await files.run([this, &uses] {
+            for (auto& use : uses) {
+                const pid_t pid[] = {static_cast<pid_t>(use.pid.value_or(-1))};
+                const auto held = use.pid ? gpus.memory_of(pid) : std::map<std::string, std::uint64_t>();
+                for (const auto& [uuid, bytes] : held)
+                    use.gpu_memory = use.gpu_memory.value_or(0) + bytes;
+            }
+        });
+        co_return uses;
+    }
+
     // The queue and the catalogue meet here: models know nothing of tasks.
     Task<std::pair<std::string, std::string>> start_verification(ModelId id) {
         const std::string key = "verify_model/" + id.str();
@@ -296,10 +360,10 @@ struct App::Parts {
         events.add_topic("tasks", [this] { return tasks_snapshot(); });
         deployment_routes.add_topic(events);
         downloads.on_change = [this](const downloads::Download& download) {
-            events.publish("downloads", "download.changed", downloads::to_json(download));
+            events.publish("downloads", "updated", downloads::to_json(download));
         };
         queue.on_change = [this](const tasks::QueuedTask& task) {
-            events.publish("tasks", "task.changed", tasks::to_json(task));
+            events.publish("tasks", "updated", tasks::to_json(task));
         };
     }
 
@@ -327,18 +391,25 @@ struct App::Parts {
         store_routes.add_to(router);
         deployment_routes.add_to(router);
         chat_routes.add_to(router);
+        archive_routes.add_to(router);
+        benchmark_routes.add_to(router);
         openai_routes.add_to(router);
         anthropic_routes.add_to(router);
         ollama_routes.add_to(router);
         queue_routes.add_to(router);
         usage_routes.add_to(router);
         system_routes.add_to(router);
+        deployment_plan_routes.add_to(router);
+        deployment_metrics_routes.add_to(router);
+        metrics_routes.add_to(router);
         return router;
     }
 
     Config config;
     asio::any_io_executor executor;
     BlockingPool files;          // hashing, scans, fsync
+    MetricRegistry metrics;      // what is counted
+    hardware::GpuReader gpus;    // of this machine
     EventBus events;             // tells who listens
     storage::Database database;  // migrated before anybody can use it
     storage::BlobStore blobs;    // model files by content
@@ -363,7 +434,9 @@ struct App::Parts {
     store::StoreStore store_store;
     store::StoreService store;  // imports, links for others, garbage
     deployments::DeploymentStore deployment_store;
-    engines::EngineSet engines;  // what runs models
+    engines::EngineSet engines;                 // what runs models
+    deployments::MemoryStore memory_store;      // what engines were seen to take
+    deployments::MemoryPlanner memory_planner;  // who still fits
     deployments::DeploymentService deployments;
     usage::UsageStore usage_store;
     usage::UsageRecorder usage;
@@ -373,6 +446,10 @@ struct App::Parts {
     chat::DeploymentEngines chat_engines;  // deployments as chat sees them
     chat::ChatStore chat_store;
     chat::ChatService chat;
+    chat::SearchStore chat_search;
+    chat::ArchiveService chat_archive;
+    benchmarks::BenchmarkStore benchmark_store;
+    benchmarks::BenchmarkService benchmarks;
     system::SystemService system;
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
@@ -383,12 +460,19 @@ struct App::Parts {
     store::StoreRoutes store_routes;
     deployments::DeploymentRoutes deployment_routes;
     chat::ChatRoutes chat_routes;
+    chat::ArchiveRoutes archive_routes;
+    benchmarks::BenchmarkRoutes benchmark_routes;
     gateway::OpenAiRoutes openai_routes;
     gateway::AnthropicRoutes anthropic_routes;
     gateway::OllamaRoutes ollama_routes;
     gateway::QueueRoutes queue_routes;
     usage::UsageRoutes usage_routes;
     system::SystemRoutes system_routes;
+    deployments::MetricsReader metrics_reader;
+    deployments::DeploymentPlanRoutes deployment_plan_routes;
+    deployments::DeploymentMetricsRoutes deployment_metrics_routes;
+    MetricsRoutes metrics_routes;
+    RequestMetrics request_metrics;
     http::Router router;
     http::Middleware middleware;
     http::Server server;  // last: nothing arrives before everything exists
@@ -406,8 +490,10 @@ Task<> App::start() {
     }
     co_await parts_->downloads.recover();
     co_await parts_->chat.start();
+    parts_->chat_archive.start();
     co_await parts_->deployments.start();
     co_await parts_->queue.start();
+    parts_->system.start();
     parts_->usage.start();
     parts_->model_directory.start();
     parts_->server.start();
@@ -420,10 +506,12 @@ Task<> App::stop() {
     parts_->events.close();
     // 2. replies still being written: kept as partial
     co_await parts_->chat.stop();
+    co_await parts_->chat_archive.stop();
     co_await parts_->model_directory.stop();
     co_await parts_->usage.stop();
     // 3. background work: back into the queue
     parts_->models.stop();
+    co_await parts_->system.stop();
     parts_->store.stop();
     co_await parts_->queue.stop();
     co_await parts_->hubs.stop();

@@ -1,4 +1,5 @@
 #pragma once
+#include "base/async/signal.hpp"
 #include "base/async/task.hpp"
 #include "http/framing.hpp"
 #include "http/request.hpp"
@@ -29,7 +30,7 @@ template <class Stream>
 class AcceptedWebSocket final : public WebSocket {
   public:
     AcceptedWebSocket(Stream& stream, Connection& connection, std::chrono::milliseconds write_timeout)
-        : connection_(connection), write_timeout_(write_timeout), socket_(stream) {
+        : connection_(connection), write_timeout_(write_timeout), socket_(stream), received_(stream.get_executor()) {
         boost::beast::websocket::stream_base::timeout timeout{};
         timeout.handshake_timeout = std::chrono::seconds(10);
         timeout.idle_timeout = std::chrono::seconds(60);
@@ -49,13 +50,33 @@ class AcceptedWebSocket final : public WebSocket {
         co_await socket_.async_accept(parser.get(), asio::use_awaitable);
     }
 
+    // Cancelling who waits here must not cancel the read itself: Beast gives a WebSocket up when that happens, and then
+    // it can't say goodbye any more.
     Task<std::optional<std::string>> receive() override {
-        boost::beast::flat_buffer buffer;
-        boost::system::error_code error;
-        co_await socket_.async_read(buffer, asio::redirect_error(asio::use_awaitable, error));
-        if (error == boost::beast::websocket::error::closed) co_return std::nullopt;
-        if (error) throw boost::system::system_error(error);
-        co_return boost::beast::buffers_to_string(buffer.data());
+        if (!reading_ && !has_message_) {
+            reading_ = true;
+            socket_.async_read(buffer_, [this](boost::system::error_code error, std::size_t) {
+                read_error_ = error;
+                reading_ = false;
+                has_message_ = true;
+                received_.notify();
+            });
+        }
+        while (reading_)
+            co_await received_.wait();
+        has_message_ = false;
+        if (read_error_ == boost::beast::websocket::error::closed) co_return std::nullopt;
+        if (read_error_) throw boost::system::system_error(read_error_);
+        std::string text = boost::beast::buffers_to_string(buffer_.data());
+        buffer_.consume(buffer_.size());
+        co_return text;
+    }
+
+    // Cuts the connection. The read may still be under way; nothing may be destroyed before it has ended.
+    Task<> end() {
+        connection_.abort();
+        while (reading_)
+            co_await received_.wait();
     }
 
     Task<> send(std::string_view text) override {
@@ -81,6 +102,10 @@ class AcceptedWebSocket final : public WebSocket {
     Connection& connection_;
     const std::chrono::milliseconds write_timeout_;
     boost::beast::websocket::stream<Stream&> socket_;
+    boost::beast::flat_buffer buffer_;
+    boost::system::error_code read_error_;
+    bool reading_ = false, has_message_ = false;
+    Signal received_;
 };
 
 }  // namespace llmm::http

@@ -58,8 +58,8 @@ std::string_view bearer_token(const Request& request) {
 
 }  // namespace
 
-Middleware::Middleware(MiddlewareConfig config, const Authenticator& authenticator)
-    : config_(std::move(config)), machine_name_(this_machine()), authenticator_(authenticator) {}
+Middleware::Middleware(MiddlewareConfig config, const Authenticator& authenticator, RequestObserver* observer)
+    : config_(std::move(config)), machine_name_(this_machine()), authenticator_(authenticator), observer_(observer) {}
 
 std::string Middleware::request_id(const Request& request) {
     const auto sent = request.header("X-Request-Id");
@@ -151,6 +151,7 @@ void Middleware::decorate(const Request& request, Response& response) const {
 }
 
 void Middleware::log_access(const Request& request, int status, std::uint64_t bytes, double milliseconds) const {
+    if (observer_) observer_->finished(request, status, bytes, milliseconds);
     // Without the query: it may hold what nobody wants in a log.
     log::info_in_time("request", {{"method", name_of(request.method)},
                                   {"path", request.path},

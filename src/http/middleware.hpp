@@ -19,6 +19,13 @@ class Authenticator {
     virtual bool permits(const Principal& principal, Permission permission) const = 0;
 };
 
+// Is told of every request that was answered.
+class RequestObserver {
+  public:
+    virtual ~RequestObserver() = default;
+    virtual void finished(const Request& request, int status, std::uint64_t bytes, double milliseconds) = 0;
+};
+
 struct MiddlewareConfig {
     std::vector<std::string> allowed_hosts;  // names beside localhost, this machine's name and plain addresses
     std::vector<std::string> cors_origins;   // "https://chat.example.org"; empty: no other origin
@@ -28,7 +35,7 @@ struct MiddlewareConfig {
 // log, host allow-list, CORS, (body limit: the session), authentication.
 class Middleware {
   public:
-    Middleware(MiddlewareConfig config, const Authenticator& authenticator);
+    Middleware(MiddlewareConfig config, const Authenticator& authenticator, RequestObserver* observer = nullptr);
 
     // The id that a client sent, if it is harmless, or a new one.
     static std::string request_id(const Request& request);
@@ -48,6 +55,7 @@ class Middleware {
     MiddlewareConfig config_;
     std::string machine_name_;
     const Authenticator& authenticator_;
+    RequestObserver* observer_;
 };
 
 }  // namespace llmm::http

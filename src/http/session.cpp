@@ -519,6 +519,7 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
     going_away_ = std::make_shared<Signal>(co_await asio::this_coro::executor);
     std::uint16_t code = kCloseNormal;
     std::string reason;
+    std::exception_ptr gone;
     try {
         if (co_await race(route.socket_handler(request, socket), going_away_->wait()) == 1) {
             code = kCloseGoingAway;
@@ -527,8 +528,13 @@ Task<bool> Session<Stream>::upgrade(Parser& parser, const Request& request, cons
     } catch (const Error& error) {
         code = kind_of(error.code()) == ErrorKind::unavailable ? kCloseTryAgain : kClosePolicy;
         reason = fmt::format("{}: {}", name_of(error.code()), error.message().en);
+    } catch (...) {
+        gone = std::current_exception();
     }
-    co_await socket.close(code, reason);
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (!gone) co_await socket.close(code, reason);
+    co_await socket.end();
+    if (gone) std::rethrow_exception(gone);
     context_.middleware.log_access(request, 101, 0, elapsed_ms());
     co_return false;
 }

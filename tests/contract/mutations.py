@@ -94,7 +94,13 @@ class _Mutator:
     def _elements(self, schema, count=1):
         """`count` different valid elements."""
         item = self._contract.resolve(schema["items"])
-        elements = [f"x{number}" for number in range(count)]
+        if item.get("type") == "object":
+            example = item["examples"][0]
+            elements = [{**example, next(iter(example)): f"x{number}"} for number in range(count)]
+        elif item.get("type") == "integer":
+            elements = list(range(item["minimum"], item["minimum"] + count))
+        else:
+            elements = [f"x{number}" for number in range(count)]
         assert not self._contract.schema_errors(item, elements[0]), f"no element is known for {json.dumps(item)}"
         return elements
 

@@ -24,11 +24,14 @@ createDownload listDownloads getDownload updateDownload deleteDownload
 getStore createImport getImport createLinks collectGarbage verifyStore
 pauseDownload resumeDownload cancelDownload retryDownload
 createDeployment listDeployments getDeployment updateDeployment deleteDeployment
-startDeployment stopDeployment restartDeployment getDeploymentLogs listDeploymentEvents getDeploymentMetrics listEngines
+startDeployment stopDeployment restartDeployment getDeploymentLogs listEngines
 createSession listSessions getSession updateSession deleteSession listMessages createMessage stopMessage
 listTasks getTask cancelTask retryTask
 getSystemInfo getSystemResources getOpenApi getHealth getReadiness getDocs getDocsFile
 watchEvents watchDownloads watchChat
+exportSession importSession searchMessages getMessage listSiblings regenerateMessage watchMessage
+benchmarkDeployment listBenchmarks getBenchmark deleteBenchmark
+getDeploymentMetrics getMetrics getSystemResourcesHistory listDeploymentEvents listSystemGpus planDeployment
 openaiListModels openaiGetModel openaiChat openaiComplete openaiEmbed openaiRerank openaiRespond getUsage listQueues
 anthropicMessages anthropicCountTokens ollamaVersion ollamaTags ollamaPs ollamaShow ollamaChat ollamaGenerate ollamaEmbed
 ollamaEmbeddings ollamaPull ollamaCopy ollamaDelete
@@ -136,7 +139,8 @@ def test_answers_have_examples(operation):
             assert CONTRACT.resolve(shown).get("examples")
 
 
-@pytest.mark.parametrize("operation_id", WITH_BODY)
+# An import takes what an export gave, in the shape of answers.
+@pytest.mark.parametrize("operation_id", sorted(set(WITH_BODY) - {"importSession"}))
 def test_request_is_closed_and_bounded(operation_id):
     def inspect(schema, where):
         schema = CONTRACT.resolve(schema)

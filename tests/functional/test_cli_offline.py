@@ -380,6 +380,46 @@ def test_in_a_conversation_ctrl_c_stops_the_reply_and_ctrl_d_leaves(service, ter
     assert started.process.wait(10) == 0
 
 
+def test_ctrl_c_before_the_first_event_stops_the_reply_too(service, terminal):
+    def silence(handler):
+        time.sleep(3)
+
+    script_a_chat(service, silence)
+    service.on("GET /chat/sessions/s1/messages", (200, envelope(page({"id": "r7", "status": "streaming"}))))
+    service.on("POST /chat/messages/r7/stop", (200, envelope({"id": "r7"})))
+    started = terminal("run", "tiny-chat")
+    started.read_until(">>> ")
+    started.write("A story\n")
+    time.sleep(0.5)
+    started.text = ""
+    started.interrupt()
+    started.read_until(">>> ")
+    assert len(service.asked("POST /chat/messages/r7/stop")) == 1
+    started.write("/bye\n")
+    assert started.process.wait(10) == 0
+
+
+def test_a_conversation_takes_several_lines_and_begins_anew(service, terminal):
+    def reply(handler):
+        handler.begin_events()
+        handler.send_event("message.start", {"message": {"id": "r1"}, "user_message": {"id": "u1"}})
+        handler.send_event("message.delta", {"message_id": "r1", "content": "Yes."})
+        handler.send_event("message.end", {"message_id": "r1", "finish_reason": "stop"})
+
+    script_a_chat(service, reply)
+    started = terminal("run", "tiny-chat")
+    for prompt, line in ((">>> ", '"""one'), ("... ", "two"), ("... ", 'three"""'), ("Yes.\r\n>>> ", "/new"),
+                         ("begins.\r\n>>> ", "four"), ("Yes.\r\n>>> ", "/help"), ("lines", "")):
+        started.read_until(prompt)
+        started.text = ""
+        started.write(line + "\n")
+    asked = [body["content"] for body in service.asked("POST /chat/sessions/s1/messages")]
+    assert asked == ["one\ntwo\nthree", "four"]
+    assert len(service.asked("POST /chat/sessions")) == 2
+    started.write("/bye\n")
+    assert started.process.wait(10) == 0
+
+
 def test_logs_follow_until_the_stream_ends(service, cli):
     def reply(handler):
         handler.begin_events()

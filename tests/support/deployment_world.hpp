@@ -56,14 +56,18 @@ class DeploymentWorld {
         std::vector<std::unique_ptr<engines::Engine>> all;
         all.push_back(std::make_unique<engines::llama_server::LlamaServerEngine>(host, places));
         engine_set.emplace(std::move(all));
+        memory = std::make_unique<deployments::MemoryPlanner>(
+            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, kernel}, 0);
         service = std::make_unique<deployments::DeploymentService>(
-            deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files, *engine_set},
+            deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files, *engine_set,
+                                                 *memory},
             settings);
         run(service->start());
     }
     void end(bool leave_engines) {
         run(service->stop(leave_engines));
         service.reset();
+        memory.reset();
         engine_set.reset();
     }
 
@@ -109,6 +113,10 @@ class DeploymentWorld {
     models::ModelStore model_store{*database};
     std::unique_ptr<models::ModelService> models;
     deployments::DeploymentStore store{*database};
+    deployments::MemoryStore peaks{*database};
+    hardware::GpuReader gpus{"libllmm-absent.so.1", {.proc = "/proc", .sys = "/proc/self/fdinfo"}};
+    hardware::KernelFiles kernel;  // where free memory is read; see begin()
+    std::unique_ptr<deployments::MemoryPlanner> memory;
     engines::llama_server::SearchPlaces places;
     std::optional<engines::EngineSet> engine_set;
     deployments::DeploymentService::Settings settings;

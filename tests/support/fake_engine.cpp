@@ -33,13 +33,14 @@ bool accepts_connections(const std::string& path) {
 
 }  // namespace
 
-FakeEngine::FakeEngine(const std::string& script) : socket_path_(directory_ / "e.sock") {
+FakeEngine::FakeEngine(const std::string& script, int context) : socket_path_(directory_ / "e.sock") {
     const std::string program = directory_ / "engine";
     fs::create_symlink(fs::path(LLMM_SOURCE_DIR) / "tests/fakes/engine", program);
     const std::string log = directory_ / "log";
     std::ofstream(program + ".json") << "{\"requests\":\"" << log << "\"" << (script.empty() ? "" : ",") << script
                                      << "}";
-    std::string arguments[] = {program, "--host", socket_path_, "--alias", "tiny", "--ctx-size", "1048576"};
+    std::string arguments[] = {program, "--host",     socket_path_,           "--alias",
+                               "tiny",  "--ctx-size", std::to_string(context)};
     std::vector<char*> argv;
     for (std::string& argument : arguments)
         argv.push_back(argument.data());

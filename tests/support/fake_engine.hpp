@@ -14,7 +14,8 @@ namespace llmm::test {
 // tests/fakes/engine on a unix socket. `script` is its JSON (see there), without the braces.
 class FakeEngine {
   public:
-    explicit FakeEngine(const std::string& script = "");
+    // The context is shared by four slots.
+    explicit FakeEngine(const std::string& script = "", int context = 1'048'576);
     ~FakeEngine();
     FakeEngine(const FakeEngine&) = delete;
     FakeEngine& operator=(const FakeEngine&) = delete;

@@ -85,10 +85,8 @@ class Conversation {
             session_.api.stream({.method = "POST", .path = messages(), .body = body}, on_event);
         } catch (const Interrupted&) {
             end_line();
-            if (!reply_id.empty()) {
-                clear_interrupt();
-                post(session_.api, {"chat", "messages", reply_id, "stop"});
-            }
+            clear_interrupt();
+            stop_reply(std::move(reply_id));
             throw;
         } catch (...) {
             end_line();
@@ -102,6 +100,16 @@ class Conversation {
     void discard() { remove(session_.api, {"chat", "sessions", id_}); }
 
   private:
+    // The reply would go on without us. Before its first event only the service knows its id.
+    void stop_reply(std::string id) {
+        if (id.empty()) {
+            const auto newest = list(session_.api, {"chat", "sessions", id_, "messages"}, {{"sort", "-created_at"}}, 1);
+            if (newest.empty() || text_of(newest.front(), "status") != "streaming") return;
+            id = text_of(newest.front(), "id");
+        }
+        post(session_.api, {"chat", "messages", id, "stop"});
+    }
+
     std::string messages() const { return api_path({"chat", "sessions", id_, "messages"}); }
 
     Session& session_;
@@ -142,30 +150,57 @@ int answer_once(Session& session, const json::object& deployment, const RunOptio
     return 0;
 }
 
-// nullopt at the end of the input.
-std::optional<std::string> read_line(Terminal& terminal) {
-    while (true) {
-        terminal.out << ">>> " << std::flush;
-        std::string line;
-        if (std::getline(terminal.in, line)) return line;
-        if (!interrupt_requested()) return std::nullopt;
-        // Ctrl-C broke off the reading; the terminal has dropped what was typed.
-        clear_interrupt();
-        terminal.in.clear();
-        std::clearerr(stdin);
-        terminal.out << "\n" << terminal.text(phrases::leave_hint) << std::endl;
+constexpr std::string_view kFence = "\"\"\"";  // around a message of several lines
+
+// nullopt at the end of the input. Ctrl-C drops what was typed: Interrupted.
+std::optional<std::string> read_line(Terminal& terminal, std::string_view prompt) {
+    terminal.out << prompt << std::flush;
+    std::string line;
+    if (std::getline(terminal.in, line)) return line;
+    if (!interrupt_requested()) return std::nullopt;
+    clear_interrupt();
+    terminal.in.clear();
+    std::clearerr(stdin);
+    terminal.out << "\n" << terminal.text(phrases::leave_hint) << std::endl;
+    throw Interrupted();
+}
+
+// What somebody says: a line, or everything between two fences. nullopt at the end of the input.
+std::optional<std::string> read_message(Terminal& terminal) {
+    auto line = read_line(terminal, ">>> ");
+    if (!line || !line->starts_with(kFence)) return line;
+    std::string message = line->substr(kFence.size());
+    while (!message.ends_with(kFence)) {
+        line = read_line(terminal, "... ");
+        if (!line) return std::nullopt;
+        if (!message.empty()) message += '\n';
+        message += *line;
     }
+    message.resize(message.size() - kFence.size());
+    if (message.ends_with('\n')) message.pop_back();
+    return message;
 }
 
 int converse(Session& session, const json::object& deployment, const RunOptions& options) {
     Terminal& terminal = session.terminal;
     terminal.note(session.text(phrases::chat_welcome, printable(text_of(deployment, "name"))));
     std::optional<Conversation> conversation;
-    while (const auto line = read_line(terminal)) {
-        if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
+    bool leaving = false;
+    while (!leaving) {
         try {
-            if (!conversation) conversation.emplace(session, deployment, options, session_name(*line));
-            conversation->stream(*line);
+            const auto message = read_message(terminal);
+            if (!message || *message == "/bye") {
+                leaving = true;
+                if (!message) terminal.out << std::endl;
+            } else if (*message == "/new") {
+                conversation.reset();
+                terminal.note(session.text(phrases::new_conversation));
+            } else if (*message == "/help" || *message == "/?") {
+                terminal.note(session.text(phrases::chat_help));
+            } else if (message->find_first_not_of(" \t\r\n") != std::string::npos) {
+                if (!conversation) conversation.emplace(session, deployment, options, session_name(*message));
+                conversation->stream(*message);
+            }
         } catch (const Interrupted&) {
             clear_interrupt();
         } catch (const ApiError& error) {
@@ -173,7 +208,6 @@ int converse(Session& session, const json::object& deployment, const RunOptions&
             terminal.note(printable(error.message()) + " [" + printable(error.code()) + "]");
         }
     }
-    terminal.out << std::endl;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "app/cli/command_line.hpp"
 
+#include "app/cli/bench_commands.hpp"
 #include "app/cli/chat_commands.hpp"
 #include "app/cli/deployment_commands.hpp"
 #include "app/cli/failure.hpp"
@@ -45,6 +46,7 @@ class CommandLine {
         add_store_commands();
         add_deployment_commands();
         add_run();
+        add_bench();
         add_service_commands();
     }
 
@@ -195,6 +197,20 @@ class CommandLine {
             ->check(CLI::PositiveNumber);
     }
 
+    void add_bench() {
+        auto* command =
+            add("bench", phrases::bench_command, [this](Session& session) { return bench(session, bench_); });
+        command->add_option("name", bench_.deployment, text_(phrases::deployment_argument))->required();
+        command->add_option("--concurrency", bench_.concurrency, text_(phrases::concurrency_option))
+            ->delimiter(',')
+            ->check(CLI::Range(1, 512));
+        command->add_option("--requests", bench_.requests, text_(phrases::requests_option))->check(CLI::Range(1, 4096));
+        command->add_option("--max-tokens", bench_.max_tokens, text_(phrases::bench_tokens_option))
+            ->check(CLI::Range(1, 4096));
+        command->add_option("--prompt", bench_.prompt, text_(phrases::bench_prompt_option));
+        add("benchmarks", phrases::benchmarks_command, list_benchmarks);
+    }
+
     void add_service_commands() {
         const auto config = [this] { return load_config(surroundings_.environment, overrides_); };
         add_repeated(add_local("serve", phrases::serve_command, [=, this] { return surroundings_.serve(config()); }),
@@ -233,6 +249,7 @@ class CommandLine {
     DeployOptions deploy_;
     LogOptions logs_;
     RunOptions run_;
+    BenchOptions bench_;
 };
 
 }  // namespace

@@ -3,54 +3,21 @@
 #include "app/cli/fields.hpp"
 #include "app/cli/format.hpp"
 #include "app/cli/phrases.hpp"
+#include "base/error/error.hpp"
+#include "features/models/model_ref.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 
 namespace llmm::app::cli {
 namespace {
 
-struct Spelling {
-    std::string_view written, means;
-};
-constexpr std::array kSpellings = {
-    Spelling{"https://huggingface.co/", "huggingface:"},
-    Spelling{"http://huggingface.co/", "huggingface:"},
-    Spelling{"https://hf.co/", "huggingface:"},
-    Spelling{"huggingface.co/", "huggingface:"},
-    Spelling{"hf.co/", "huggingface:"},
-    Spelling{"hf:", "huggingface:"},
-};
-
-struct Parts {
-    std::string repo;  // with its source
-    std::string revision, variant;
-};
-
-Parts split(std::string_view text) {
-    std::string full(text);
-    for (const Spelling& spelling : kSpellings) {
-        if (full.starts_with(spelling.written)) {
-            full.replace(0, spelling.written.size(), spelling.means);
-            break;
-        }
+std::optional<models::ModelRef> parsed(std::string_view text) {
+    try {
+        return models::parse_model_ref(text);
+    } catch (const Error&) {
+        return std::nullopt;  // a name, not a reference
     }
-    const std::size_t source_end = full.find(':');
-    const bool has_source = source_end != std::string::npos && full.find('/') > source_end;
-    if (!has_source && full.find('/') != std::string::npos) full.insert(0, "huggingface:");
-    const std::size_t begin = full.find(':') + 1;
-
-    Parts parts;
-    const std::size_t at = full.find('@', begin);
-    const std::size_t colon = full.find(':', begin);
-    parts.repo = full.substr(0, std::min(at, colon));
-    if (at != std::string::npos)
-        parts.revision = full.substr(at + 1, colon == std::string::npos ? colon : colon - at - 1);
-    if (colon != std::string::npos) parts.variant = full.substr(colon + 1);
-    while (parts.repo.ends_with('/'))
-        parts.repo.pop_back();
-    return parts;
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
@@ -67,10 +34,10 @@ bool looks_like_ref(std::string_view text) {
 bool ref_matches(std::string_view asked, std::string_view ref) {
     if (asked == ref) return true;
     if (!looks_like_ref(asked)) return false;
-    const Parts a = split(asked);
-    const Parts b = split(ref);
-    return a.repo == b.repo && (a.revision.empty() || b.revision.starts_with(a.revision)) &&
-           (a.variant.empty() || equal_ignoring_case(a.variant, b.variant));
+    const auto a = parsed(asked), b = parsed(ref);
+    return a && b && a->source == b->source && a->repo == b->repo &&
+           (a->revision.empty() || b->revision.starts_with(a->revision)) &&
+           (a->variant.empty() || equal_ignoring_case(a->variant, b->variant));
 }
 
 std::optional<json::object> find_model(Session& session, const std::string& asked) {

@@ -1,5 +1,7 @@
 #include "app/cli/lookup.hpp"
 
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace llmm::app::cli {
@@ -13,6 +15,11 @@ TEST(RefMatches, takes_the_usual_spellings) {
         EXPECT_TRUE(ref_matches(asked, kCanonical)) << asked;
     }
     EXPECT_TRUE(ref_matches("demo:tiny-chat", "demo:tiny-chat@b90a:Q8_0"));
+    const std::string digest(64, 'a');
+    EXPECT_TRUE(ref_matches("ollama:tiny:1b", "ollama:library/tiny:1b@" + digest + ":Q8_0"));
+    EXPECT_TRUE(ref_matches("https://h.example/m.gguf", "url:https://h.example/m.gguf@" + digest + ":Q8_0"));
+    EXPECT_TRUE(ref_matches("local:/srv/m.gguf", "local:/srv/m.gguf@" + digest.substr(24) + ":Q8_0"));
+    EXPECT_FALSE(ref_matches("ollama:tiny:2b", "ollama:library/tiny:1b@" + digest + ":Q8_0"));
 }
 
 TEST(RefMatches, refuses_another_model) {

@@ -114,6 +114,12 @@ inline constexpr Phrase start_command{"Start a deployment", "启动部署"};
 inline constexpr Phrase logs_command{"Show the log of a deployment's engine", "显示部署引擎的日志"};
 inline constexpr Phrase follow_option{"Keep showing new lines until Ctrl-C", "持续显示新内容，直到按 Ctrl-C"};
 inline constexpr Phrase tail_option{"How many of the last lines (0-10000)", "显示最后多少行（0-10000）"};
+inline constexpr Phrase bench_command{"Measure how fast a deployment answers", "测量部署的响应速度"};
+inline constexpr Phrase benchmarks_command{"List the results of earlier measurements", "列出以往的测量结果"};
+inline constexpr Phrase concurrency_option{"Requests at a time, one level each: 1,2,4,8", "并发数，每级一个：1,2,4,8"};
+inline constexpr Phrase requests_option{"Requests of each level", "每级的请求数"};
+inline constexpr Phrase bench_tokens_option{"Longest answer in tokens", "回答的最大 token 数"};
+inline constexpr Phrase bench_prompt_option{"What every request asks", "每个请求的内容"};
 inline constexpr Phrase tasks_command{"List background tasks", "列出后台任务"};
 inline constexpr Phrase status_command{"Show whether the service is ready", "显示服务是否就绪"};
 inline constexpr Phrase version_command{"Show the version", "显示版本"};
@@ -202,9 +208,15 @@ inline constexpr Phrase is_stopped{"{} is stopped.", "{} 已停止。"};
 inline constexpr Phrase start_failed{"{} failed to start: {}", "{} 启动失败：{}"};
 inline constexpr Phrase see_logs{"See `llm-manager logs {}`.", "详见 `llm-manager logs {}`。"};
 inline constexpr Phrase unknown_reason{"the service gave no reason", "服务未说明原因"};
-inline constexpr Phrase chat_welcome{"Chatting with {}. Ctrl-C stops a reply, Ctrl-D leaves.",
-                                     "正在与 {} 对话。Ctrl-C 停止回答，Ctrl-D 退出。"};
+inline constexpr Phrase chat_welcome{"Chatting with {}. Ctrl-C stops a reply, Ctrl-D leaves, /help tells more.",
+                                     "正在与 {} 对话。Ctrl-C 停止回答，Ctrl-D 退出，/help 查看帮助。"};
 inline constexpr Phrase leave_hint{"Ctrl-D leaves.", "按 Ctrl-D 退出。"};
+inline constexpr Phrase new_conversation{"A new conversation begins.", "新对话已开始。"};
+inline constexpr Phrase chat_help{
+    "/new   begin a new conversation\n/bye   leave (or Ctrl-D)\n\"\"\"    begin and end a message of several lines\n"
+    "Ctrl-C stops a reply, or drops what is typed.",
+    "/new   开始新对话\n/bye   退出（或 Ctrl-D）\n\"\"\"    多行消息的开始与结束\nCtrl-C "
+    "停止回答，或放弃正在输入的内容。"};
 inline constexpr Phrase reply_cut{"The answer ended early ({}).", "回答提前结束（{}）。"};
 inline constexpr Phrase stream_ended{"The answer broke off.", "回答中断。"};
 
@@ -217,6 +229,18 @@ inline constexpr Phrase column_format{"FORMAT", "格式"};
 inline constexpr Phrase column_variant{"VARIANT", "变体"};
 inline constexpr Phrase column_files{"FILES", "文件数"};
 inline constexpr Phrase column_fits{"FITS", "可运行"};
+inline constexpr Phrase column_concurrency{"CONCURRENCY", "并发"};
+inline constexpr Phrase column_requests{"REQUESTS", "请求"};
+inline constexpr Phrase column_failed{"FAILED", "失败"};
+inline constexpr Phrase column_tokens_per_second{"TOKENS/S", "TOKEN/秒"};
+inline constexpr Phrase column_requests_per_second{"REQUESTS/S", "请求/秒"};
+inline constexpr Phrase column_first_token{"FIRST TOKEN MS", "首个 TOKEN 毫秒"};
+inline constexpr Phrase column_inter_token{"BETWEEN TOKENS MS", "TOKEN 间隔毫秒"};
+inline constexpr Phrase column_total_time{"ANSWER MS", "回答毫秒"};
+inline constexpr Phrase measuring{"measuring: {} of {} levels done", "正在测量：已完成 {} / {} 级"};
+inline constexpr Phrase spread_note{"Times are the median / the 99th percentile.", "时间为中位数 / 第 99 百分位。"};
+inline constexpr Phrase no_benchmarks{"Nothing was measured yet: llm-manager bench NAME",
+                                      "尚无测量结果：llm-manager bench NAME"};
 inline constexpr Phrase column_id{"ID", "ID"};
 inline constexpr Phrase column_downloads{"DOWNLOADS", "下载量"};
 inline constexpr Phrase column_likes{"LIKES", "点赞"};

@@ -86,7 +86,14 @@ struct Config {
         std::int64_t start_timeout_seconds = 600;
         std::int64_t stop_grace_seconds = 10;
         std::int64_t max_log_bytes = 10 * 1024 * 1024;
+        std::int64_t keep_free_memory_bytes = 256 * 1024 * 1024;
     } engines;
+
+    struct Chat {
+        std::int64_t unwatched_seconds = 600;
+        std::string context_policy = "drop";
+        std::string titles = "on";
+    } chat;
 
     struct Gateway {
         std::int64_t at_once = 0;  // requests of one deployment; 0: its engine's slots
@@ -102,6 +109,11 @@ struct Config {
     struct Docker {
         std::string host;
     } docker;
+
+    struct Hardware {
+        std::string nvml_library = "libnvidia-ml.so.1";
+        std::string sysfs = "/sys";
+    } hardware;
 
     // Where each value came from: "default", "file", "environment NAME", "--set".
     std::map<std::string, std::string> sources;

@@ -1,5 +1,7 @@
 #include "base/events/event_bus.hpp"
 
+#include "base/time/time.hpp"
+
 #include <boost/json.hpp>
 
 namespace llmm {
@@ -18,7 +20,10 @@ std::shared_ptr<const Event> make_event(std::uint64_t seq, std::string_view topi
 
 }  // namespace
 
+// The numbers of a run begin where those of an earlier one can't have come to, at the time in milliseconds: who comes
+// back after a restart is told to take a snapshot, and not that nothing is missing.
 void EventBus::add_topic(std::string topic, Snapshot snapshot) {
+    if (last_seq_ == 0) last_seq_ = static_cast<std::uint64_t>(to_epoch_ms(now()));
     snapshots_[std::move(topic)] = std::move(snapshot);
 }
 

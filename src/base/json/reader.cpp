@@ -173,6 +173,37 @@ std::optional<std::vector<std::string>> ObjectReader::strings(std::string_view n
     return result;
 }
 
+std::optional<std::vector<std::int64_t>> ObjectReader::integers(std::string_view name, ListBounds bounds,
+                                                                IntegerBounds item) {
+    const json::value* value = find(name);
+    if (!value) return std::nullopt;
+    const json::array* items = value->if_array();
+    if (!items) {
+        add_problem(name, kWrongType, Text{"a list of whole numbers", "整数列表"});
+        return std::nullopt;
+    }
+    if (items->size() > bounds.max_items || items->size() < bounds.min_items) {
+        add_problem(name, Text{"has too many or too few items", "项数过多或过少"},
+                    Text::format("{} to {} items", "{} 到 {} 项", bounds.min_items, bounds.max_items));
+        return std::nullopt;
+    }
+    std::vector<std::int64_t> result;
+    for (const json::value& one : *items) {
+        const std::string place = fmt::format("{}.{}", name, result.size());
+        const Text allowed = Text::format("{} to {}", "{} 到 {}", item.min, item.max);
+        if (!one.is_int64()) {
+            add_problem(place, kWrongType, allowed);
+            return std::nullopt;
+        }
+        if (one.get_int64() < item.min || one.get_int64() > item.max) {
+            add_problem(place, Text{"is out of range", "超出范围"}, allowed);
+            return std::nullopt;
+        }
+        result.push_back(one.get_int64());
+    }
+    return result;
+}
+
 const json::value* ObjectReader::object(std::string_view name) {
     const json::value* value = find(name);
     if (!value) return nullptr;
@@ -181,6 +212,30 @@ const json::value* ObjectReader::object(std::string_view name) {
         return nullptr;
     }
     return value;
+}
+
+std::vector<std::pair<std::size_t, const json::value*>> ObjectReader::objects(std::string_view name,
+                                                                              std::size_t max_items) {
+    std::vector<std::pair<std::size_t, const json::value*>> items;
+    const json::value* value = find(name);
+    if (!value) return items;
+    if (!value->is_array()) {
+        add_problem(name, kWrongType, Text{"a list", "列表"});
+        return items;
+    }
+    const json::array& list = value->get_array();
+    if (list.size() > max_items) {
+        add_problem(name, Text{"has too many items", "项目过多"}, Text::format("at most {}", "最多 {} 项", max_items));
+        return items;
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        if (list[i].is_object()) {
+            items.emplace_back(i, &list[i]);
+        } else {
+            add_problem(fmt::format("{}.{}", name, i), kWrongType, Text{"an object", "对象"});
+        }
+    }
+    return items;
 }
 
 void ObjectReader::add_problem(std::string_view name, Text problem, Text allowed) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/json/fwd.hpp>
@@ -59,8 +60,13 @@ class ObjectReader {
         return choice(name, std::span(allowed.begin(), allowed.size()));
     }
     std::optional<std::vector<std::string>> strings(std::string_view name, ListBounds bounds);
+    std::optional<std::vector<std::int64_t>> integers(std::string_view name, ListBounds bounds, IntegerBounds item);
     // The nested object for a reader of its own (see absorb), or nullptr when absent.
     const boost::json::value* object(std::string_view name);
+
+    // The objects of a list with their places in it, for readers of their own (absorb as "name.place").
+    std::vector<std::pair<std::size_t, const boost::json::value*>> objects(std::string_view name,
+                                                                           std::size_t max_items);
 
     bool has(std::string_view name) const;
     bool is_null(std::string_view name) const;  // present and null: the wish to clear a value

@@ -2,6 +2,7 @@
 
 #include "base/json/json.hpp"
 #include "base/json/reader.hpp"
+#include "features/chat/chat_fields_json.hpp"
 
 #include <boost/json.hpp>
 
@@ -9,8 +10,8 @@ namespace llmm::chat {
 namespace {
 
 // The contract's bounds; lengths are characters.
-constexpr std::size_t kMaxReference = 128, kMaxName = 200, kMaxContent = 200'000, kMaxSystemPrompt = 65'536;
-constexpr std::size_t kMaxStops = 16, kMaxStop = 256;
+constexpr std::size_t kMaxReference = 128, kMaxName = 200, kMaxContent = 200'000;
+constexpr std::size_t kMaxFolder = 100, kMaxTags = 20, kMaxTag = 50;
 
 template <class T>
 json::value or_null(const std::optional<T>& value) {
@@ -27,40 +28,8 @@ json::value id_or_null(const std::optional<T>& id) {
     return id ? json::value(id->str()) : json::value(nullptr);
 }
 
-// PostgreSQL stores no NUL in a text, so neither do we.
-void refuse_nul(ObjectReader& in, std::string_view name, const std::optional<std::string>& text) {
-    if (text && text->find('\0') != std::string::npos) {
-        in.add_problem(name, Text{"contains the character U+0000", "包含字符 U+0000"});
-    }
-}
-
 void refuse_null(ObjectReader& in, std::string_view name) {
     if (in.is_null(name)) in.add_problem(name, Text{"can't be null", "不能为 null"});
-}
-
-ChatConfig read_config(ObjectReader& in) {
-    ChatConfig config;
-    config.system_prompt = in.string("system_prompt", {.max_length = kMaxSystemPrompt});
-    config.temperature = in.number("temperature", {.min = 0, .max = 2});
-    config.top_p = in.number("top_p", {.min = 0, .max = 1});
-    config.top_k = in.integer("top_k", {.min = 0, .max = 1000});
-    config.min_p = in.number("min_p", {.min = 0, .max = 1});
-    config.max_tokens = in.integer("max_tokens", {.min = 1, .max = 1'048'576});
-    config.stop = in.strings("stop", {.max_items = kMaxStops, .item = {.min_length = 1, .max_length = kMaxStop}});
-    config.seed = in.integer("seed", {.min = 0, .max = 4'294'967'295});
-    config.presence_penalty = in.number("presence_penalty", {.min = -2, .max = 2});
-    config.frequency_penalty = in.number("frequency_penalty", {.min = -2, .max = 2});
-    config.repeat_penalty = in.number("repeat_penalty", {.min = 0, .max = 2});
-    return config;
-}
-
-std::optional<ChatConfig> read_config_field(ObjectReader& in) {
-    const json::value* value = in.object("config");
-    if (!value) return std::nullopt;
-    ObjectReader nested(*value);
-    ChatConfig config = read_config(nested);
-    in.absorb("config", nested);
-    return config;
 }
 
 std::optional<std::string> read_name(ObjectReader& in) {
@@ -69,15 +38,52 @@ std::optional<std::string> read_name(ObjectReader& in) {
     return name;
 }
 
+std::optional<std::string> read_folder(ObjectReader& in) {
+    auto folder = in.string("folder", {.max_length = kMaxFolder});
+    refuse_nul(in, "folder", folder);
+    return folder;
+}
+
+std::optional<std::vector<std::string>> read_tags(ObjectReader& in) {
+    auto tags =
+        in.strings("tags", {.max_items = kMaxTags, .item = {.min_length = 1, .max_length = kMaxTag}, .unique = true});
+    if (tags) {
+        for (const std::string& tag : *tags)
+            refuse_nul(in, "tags", tag);
+    }
+    return tags;
+}
+
+std::optional<MessageId> read_message_id(ObjectReader& in, std::string_view name) {
+    const auto text = in.string(name, {.max_length = kMaxReference});
+    if (!text) return std::nullopt;
+    auto id = MessageId::parse(*text);
+    if (!id) in.add_problem(name, Text{"is no id", "不是有效的 id"}, Text{"a UUID", "UUID"});
+    return id;
+}
+
 NewMessage read_message(ObjectReader& in) {
     NewMessage message;
     message.content = in.required_string("content", {.min_length = 1, .max_length = kMaxContent});
     refuse_nul(in, "content", message.content);
-    if (const auto parent = in.string("parent_id", {.max_length = kMaxReference})) {
-        message.parent_id = MessageId::parse(*parent);
-        if (!message.parent_id) in.add_problem("parent_id", Text{"is no id", "不是有效的 id"}, Text{"a UUID", "UUID"});
+    message.parent_id = read_message_id(in, "parent_id");
+    message.edit_of = read_message_id(in, "edit_of");
+    if (message.parent_id && message.edit_of) {
+        in.add_problem("parent_id", Text{"excludes edit_of", "不能与 edit_of 同时使用"});
     }
+    message.attachments = read_attachments(in, false);
     return message;
+}
+
+json::value to_json(const Attachment& attachment) {
+    return json::object{
+        {"name", attachment.name}, {"size", attachment.content.size()}, {"content", attachment.content}};
+}
+
+json::value to_json(const ContextUse& context) {
+    return json::object{{"policy", name_of(context.policy)},      {"context_size", context.context_size},
+                        {"prompt_tokens", context.prompt_tokens}, {"dropped_messages", context.dropped_messages},
+                        {"summary", or_null(context.summary)},    {"summary_until", id_or_null(context.summary_until)}};
 }
 
 json::value to_json(const Usage& usage) {
@@ -90,6 +96,13 @@ json::value to_json(const Timings& timings) {
     return json::object{{"time_to_first_token_ms", or_null(timings.time_to_first_token_ms)},
                         {"total_ms", or_null(timings.total_ms)},
                         {"tokens_per_second", or_null(timings.tokens_per_second)}};
+}
+
+json::array attachments_json(const std::vector<Attachment>& attachments) {
+    json::array list;
+    for (const Attachment& attachment : attachments)
+        list.push_back(to_json(attachment));
+    return list;
 }
 
 template <class T>
@@ -110,6 +123,7 @@ json::object config_json(const ChatConfig& config) {
     put(object, "presence_penalty", config.presence_penalty);
     put(object, "frequency_penalty", config.frequency_penalty);
     put(object, "repeat_penalty", config.repeat_penalty);
+    if (config.context_policy) object.emplace("context_policy", name_of(*config.context_policy));
     return object;
 }
 
@@ -123,6 +137,7 @@ json::object metadata_json(const Metadata& metadata) {
         object.emplace("error",
                        json::object{{"error", name_of(metadata.error->error)}, {"message", metadata.error->message}});
     }
+    if (metadata.context) object.emplace("context", to_json(*metadata.context));
     return object;
 }
 
@@ -147,6 +162,8 @@ SessionRequest parse_session_request(const json::value& body) {
     request.deployment = in.required_string("deployment_id", {.min_length = 1, .max_length = kMaxReference});
     request.name = read_name(in);
     request.config = read_config_field(in).value_or(ChatConfig{});
+    request.folder = read_folder(in).value_or("");
+    request.tags = read_tags(in).value_or(std::vector<std::string>());
     in.finish();
     return request;
 }
@@ -157,11 +174,16 @@ SessionChanges parse_session_changes(const json::value& body) {
     changes.deployment = in.string("deployment_id", {.min_length = 1, .max_length = kMaxReference});
     changes.name = read_name(in);
     changes.config = read_config_field(in);
-    for (const auto* name : {"deployment_id", "name", "config"})
+    changes.folder = read_folder(in);
+    changes.tags = read_tags(in);
+    changes.active_message_id = read_message_id(in, "active_message_id");
+    std::string names;
+    for (const auto* name : {"deployment_id", "name", "config", "folder", "tags", "active_message_id"}) {
         refuse_null(in, name);
+        names += (names.empty() ? "" : ", ") + std::string(name);
+    }
     if (const auto* object = body.if_object(); object && object->empty()) {
-        in.add_problem("", Text{"changes nothing", "没有任何更改"},
-                       Text{"deployment_id, name, config", "deployment_id, name, config"});
+        in.add_problem("", Text{"changes nothing", "没有任何更改"}, Text{names, names});
     }
     in.finish();
     return changes;
@@ -171,6 +193,14 @@ MessageRequest parse_message_request(const json::value& body) {
     ObjectReader in(body);
     MessageRequest request{.message = read_message(in)};
     request.stream = in.boolean("stream").value_or(false);
+    request.detached = in.boolean("detached").value_or(false);
+    in.finish();
+    return request;
+}
+
+RegenerateRequest parse_regenerate_request(const json::value& body) {
+    ObjectReader in(body);
+    RegenerateRequest request{in.boolean("stream").value_or(false), in.boolean("detached").value_or(false)};
     in.finish();
     return request;
 }
@@ -193,6 +223,9 @@ json::value to_json(const Session& session) {
                         {"name", session.name},
                         {"config", config_json(session.config)},
                         {"message_count", session.message_count},
+                        {"folder", or_null(session.folder)},
+                        {"tags", json::value_from(session.tags)},
+                        {"active_message_id", id_or_null(session.active_message_id)},
                         {"created_at", to_rfc3339(session.created_at)},
                         {"updated_at", to_rfc3339(session.updated_at)}};
 }
@@ -205,6 +238,7 @@ json::value to_json(const Message& message) {
                         {"content", message.content},
                         {"status", name_of(message.status)},
                         {"metadata", metadata_json(message.metadata)},
+                        {"attachments", attachments_json(message.attachments)},
                         {"created_at", to_rfc3339(message.created_at)},
                         {"updated_at", to_rfc3339(message.updated_at)}};
 }
@@ -223,7 +257,8 @@ json::value to_json(const ReplyEnded& event) {
                         {"status", name_of(event.message.status)},
                         {"finish_reason", or_null(metadata.finish_reason)},
                         {"usage", json_or_null(metadata.usage)},
-                        {"timings", json_or_null(metadata.timings)}};
+                        {"timings", json_or_null(metadata.timings)},
+                        {"context", json_or_null(metadata.context)}};
 }
 
 std::string to_text(const ChatConfig& config) {
@@ -231,6 +266,31 @@ std::string to_text(const ChatConfig& config) {
 }
 std::string to_text(const Metadata& metadata) {
     return json::serialize(metadata_json(metadata));
+}
+
+std::string to_text(const std::vector<std::string>& tags) {
+    return json::serialize(json::value_from(tags));
+}
+std::string to_text(const std::vector<Attachment>& attachments) {
+    json::array list;
+    for (const Attachment& attachment : attachments)
+        list.push_back(json::object{{"name", attachment.name}, {"content", attachment.content}});
+    return json::serialize(list);
+}
+
+std::vector<std::string> tags_from_text(std::string_view text) {
+    if (text == "[]") return {};
+    return json::value_to<std::vector<std::string>>(parse_own_json(text));
+}
+
+std::vector<Attachment> attachments_from_text(std::string_view text) {
+    std::vector<Attachment> attachments;
+    if (text == "[]") return attachments;  // nearly all messages
+    const json::value list = parse_own_json(text);
+    for (const json::value& item : list.as_array()) {
+        attachments.push_back({std::string(item.at("name").as_string()), std::string(item.at("content").as_string())});
+    }
+    return attachments;
 }
 
 ChatConfig config_from_text(std::string_view text) {
@@ -242,6 +302,7 @@ ChatConfig config_from_text(std::string_view text) {
 }
 
 Metadata metadata_from_text(std::string_view text) {
+    if (text == "{}") return {};  // what people write
     const json::value value = parse_own_json(text);
     const json::object& object = value.as_object();
     Metadata metadata;
@@ -259,6 +320,18 @@ Metadata metadata_from_text(std::string_view text) {
     if (const auto* error = nested(object, "error")) {
         metadata.error = MessageFailure{error_code_named(field<std::string>(*error, "error").value_or("")),
                                         field<std::string>(*error, "message").value_or("")};
+    }
+    if (const auto* context = nested(object, "context")) {
+        ContextUse use;
+        use.policy = parse_context_policy(field<std::string>(*context, "policy").value_or("")).value_or(use.policy);
+        use.context_size = field<std::int64_t>(*context, "context_size").value_or(0);
+        use.prompt_tokens = field<std::int64_t>(*context, "prompt_tokens").value_or(0);
+        use.dropped_messages = field<std::int64_t>(*context, "dropped_messages").value_or(0);
+        use.summary = field<std::string>(*context, "summary");
+        if (auto until = field<std::string>(*context, "summary_until")) {
+            use.summary_until = MessageId::trusted(std::move(*until));
+        }
+        metadata.context = std::move(use);
     }
     return metadata;
 }

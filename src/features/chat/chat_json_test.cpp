@@ -82,6 +82,14 @@ TEST(ChatJson, a_message_has_text_and_a_possible_parent) {
     EXPECT_EQ(message(R"({"content":")" + std::string(200'001, 'x') + "\"}"), std::vector<std::string>{"content"});
     EXPECT_EQ(message(R"({"content":"Hi","parent_id":"7"})"), std::vector<std::string>{"parent_id"});
     EXPECT_EQ(message(R"({"content":"Hi","stream":1})"), std::vector<std::string>{"stream"});
+    const std::string id = MessageId::generate().str();
+    EXPECT_EQ(message(R"({"content":"Hi","parent_id":")" + id + R"(","edit_of":")" + id + "\"}"),
+              std::vector<std::string>{"parent_id"});
+    EXPECT_TRUE(message(R"({"content":"Hi","attachments":[{"name":"a.txt","content":"text"}]})").empty());
+    EXPECT_EQ(message(R"({"content":"Hi","attachments":[{"name":"","content":"text","size":4}]})").size(), 2u);
+    EXPECT_EQ(message(R"({"content":"Hi","attachments":[{"name":"a","content":")" + std::string(200'000, 'x') +
+                      R"("},{"name":"b","content":")" + std::string(100'000, 'x') + "\"}]}"),
+              std::vector<std::string>{"attachments"});
 }
 
 TEST(ChatJson, a_command_is_a_message_or_a_stop) {
@@ -100,13 +108,35 @@ TEST(ChatJson, columns_come_back_as_they_were) {
     config.repeat_penalty = 1.1;
     EXPECT_EQ(config_from_text(to_text(config)), config);
     EXPECT_EQ(config_from_text("{}"), ChatConfig{});
-    const Metadata metadata{.usage = Usage{1, std::nullopt, 3},
-                            .timings = Timings{41.5, 210.0, std::nullopt},
-                            .finish_reason = "stop",
-                            .model = "tiny",
-                            .error = MessageFailure{ErrorCode::engine_failed, "gone"}};
+    const Metadata metadata{
+        .usage = Usage{1, std::nullopt, 3},
+        .timings = Timings{41.5, 210.0, std::nullopt},
+        .finish_reason = "stop",
+        .model = "tiny",
+        .error = MessageFailure{ErrorCode::engine_failed, "gone"},
+        .context = ContextUse{ContextPolicy::summarise, 512, 300, 4, "short", MessageId::generate()}};
     EXPECT_EQ(metadata_from_text(to_text(metadata)), metadata);
     EXPECT_EQ(to_text(Metadata{}), "{}");
+}
+
+TEST(Chat, a_place_comes_back_as_it_was) {
+    const EventPlace place{MessageId::generate(), 17};
+    const auto parsed = EventPlace::parse(place.str());
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->message_id, place.message_id);
+    EXPECT_EQ(parsed->number, 17u);
+    const std::string id = place.message_id.str();
+    const std::vector<std::string> all{
+        "", ".", "x.1", "1", id, id + ".", id + ".-1", id + ".1x", id + ".99999999999999999999"};
+    for (const std::string& bad : all) {
+        EXPECT_FALSE(EventPlace::parse(bad)) << bad;
+    }
+}
+
+TEST(Chat, attachments_follow_the_text_in_fences) {
+    Message message{.id = MessageId::generate(), .session_id = SessionId::generate(), .content = "Look:"};
+    message.attachments = {{"a.md", "```\ncode\n```"}};
+    EXPECT_EQ(make_prompt({}, {message}).front().content, "Look:\n\na.md:\n````\n```\ncode\n```\n````");
 }
 
 TEST(Chat, the_prompt_is_the_system_prompt_and_the_chain_without_empty_replies) {

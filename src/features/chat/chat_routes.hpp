@@ -18,6 +18,10 @@ class ChatRoutes {
     Task<http::Response> remove(const http::Request& request);
     Task<http::Response> list_messages(const http::Request& request);
     Task<http::Response> send(const http::Request& request);
+    Task<http::Response> show_message(const http::Request& request);
+    Task<http::Response> list_siblings(const http::Request& request);
+    Task<http::Response> regenerate(const http::Request& request);
+    Task<http::Response> watch(const http::Request& request);
     Task<http::Response> stop(const http::Request& request);
     Task<> check_session(const http::Request& request);
     Task<> converse(const http::Request& request, http::WebSocket& socket);

@@ -34,20 +34,31 @@ class ChatServiceTest : public testing::Test {
     void SetUp() override {
         loop_.run(test::insert_deployment(*database_, engines_.id, "tiny"));
         service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_},
-                         GenerationLimits{.flush_interval = 20ms});
+                         GenerationLimits{.flush_interval = 20ms, .unwatched_wait = 0ms});
         session_ = get(service_->create({"tiny", std::nullopt, {.system_prompt = "Be brief."}}));
     }
     void TearDown() override { loop_.run(service_->stop()); }
 
-    void use_engine(const std::string& script = "") {
-        engine_.emplace(script);
+    void use_engine(const std::string& script = "", int context = 1'048'576) {
+        engine_.emplace(script, context);
         engines_.upstream = engine_->upstream();
+    }
+
+    void limit(GenerationLimits limits) {
+        loop_.run(service_->stop());
+        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_}, limits);
     }
 
     template <class T>
     T get(Task<T> task) {
         std::optional<T> result;
         loop_.run(assign(std::move(task), result));
+        return std::move(*result);
+    }
+    static Task<> place(Task<Reply> from, std::optional<Reply>& to) { to.emplace(co_await std::move(from)); }
+    Reply get(Task<Reply> task) {
+        std::optional<Reply> result;
+        loop_.run(place(std::move(task), result));
         return std::move(*result);
     }
     template <class T>
@@ -137,9 +148,15 @@ TEST_F(ChatServiceTest, events_tell_the_reply_piece_by_piece) {
     Reply reply = send("Hi");
     const auto events = rest(reply);
     ASSERT_GE(events.size(), 10u);
-    for (std::size_t i = 0; i < events.size(); ++i) {
-        EXPECT_EQ(events[i].id, reply.message_id().str() + "." + std::to_string(i));
+    std::int64_t last = -1;
+    for (const ReplyEvent& event : events) {
+        const auto place = EventPlace::parse(event.id);
+        ASSERT_TRUE(place) << event.id;
+        EXPECT_EQ(place->message_id, reply.message_id());
+        EXPECT_GT(static_cast<std::int64_t>(place->number), last);
+        last = static_cast<std::int64_t>(place->number);
     }
+    EXPECT_EQ(last % 2, 1) << "the end has an odd number";
     const auto& start = std::get<ReplyStarted>(events.front().body);
     EXPECT_EQ(start.message.status, MessageStatus::streaming);
     EXPECT_EQ(start.message.content, "");
@@ -161,7 +178,8 @@ TEST_F(ChatServiceTest, text_is_saved_while_it_is_written) {
     EXPECT_TRUE(row.content.starts_with(" word0")) << row.content;
 }
 
-TEST_F(ChatServiceTest, a_client_that_leaves_closes_the_connection_to_the_engine_within_100_ms) {
+TEST_F(ChatServiceTest,
+       without_a_time_to_come_back_the_last_client_that_leaves_closes_the_connection_to_the_engine_within_100_ms) {
     use_engine(R"("tokens":100000,"ms_per_token":5)");
     for (std::size_t i = 1; i <= 50; ++i) {
         std::optional<Reply> reply(send("Hi"));
@@ -279,6 +297,168 @@ TEST_F(ChatServiceTest, start_ends_what_a_killed_run_left) {
     const Message row = stored(exchange.assistant.id);
     EXPECT_EQ(row.status, MessageStatus::partial);
     EXPECT_EQ(row.metadata.error->message, "the service ended while this was being written");
+}
+
+TEST_F(ChatServiceTest, a_reply_goes_on_without_watchers_and_is_watched_again_without_a_gap) {
+    limit(GenerationLimits{.flush_interval = 20ms, .unwatched_wait = 60s});
+    use_engine(R"("tokens":300,"ms_per_token":2)");
+    std::string told;
+    std::optional<std::uint64_t> place;
+    std::optional<MessageId> id;
+    bool ended = false;
+    std::optional<Reply> reply(send("Hi"));
+    id = reply->message_id();
+    for (int visits = 0; !ended; ++visits) {
+        ASSERT_LT(visits, 1000);
+        std::vector<ReplyEvent> events;
+        loop_.run(follow(*reply, events, false));
+        for (const ReplyEvent& event : events) {
+            if (const auto* delta = std::get_if<ReplyDelta>(&event.body)) told += delta->content;
+            ended = ended || std::holds_alternative<ReplyEnded>(event.body);
+            place = EventPlace::parse(event.id)->number;
+        }
+        reply.reset();
+        loop_.run(sleep_for(std::chrono::milliseconds(visits % 7)));
+        if (!ended) reply.emplace(get(service_->watch(*id, place)));
+    }
+    EXPECT_EQ(told, stored(*id).content);
+    EXPECT_EQ(stored(*id).status, MessageStatus::complete);
+    EXPECT_TRUE(get(service_->watch(*id, place)).is_over());
+    Reply again = get(service_->watch(*id, std::nullopt));
+    const auto replayed = rest(again);
+    EXPECT_TRUE(std::holds_alternative<ReplyStarted>(replayed.front().body));
+    EXPECT_EQ(std::get<ReplyDelta>(replayed[1].body).content, told);
+    EXPECT_TRUE(std::holds_alternative<ReplyEnded>(replayed.back().body));
+}
+
+TEST_F(ChatServiceTest, a_place_that_was_lost_is_answered_from_the_beginning) {
+    use_engine();
+    Reply reply = send("What is the capital of France?");
+    const Message message = get(reply.finish());
+    Reply beyond = get(service_->watch(message.id, 2 * message.content.size() + 2));
+    EXPECT_TRUE(std::holds_alternative<ReplyStarted>(rest(beyond).front().body));
+    Reply inside = get(service_->watch(message.id, 2 * 4));
+    EXPECT_EQ(std::get<ReplyDelta>(rest(inside).front().body).content, message.content.substr(4));
+}
+
+TEST_F(ChatServiceTest, many_watch_one_reply_and_any_of_them_may_leave) {
+    use_engine(R"("tokens":60,"ms_per_token":5)");
+    Reply first = send("Hi");
+    first_text(first);
+    std::optional<Reply> second(get(service_->watch(first.message_id(), std::nullopt)));
+    first_text(*second);
+    Reply third(std::move(*service_->watch_running(session_->id, std::nullopt)));
+    second.reset();
+    const auto told = rest(third);
+    EXPECT_EQ(std::get<ReplyEnded>(told.back().body).message.status, MessageStatus::complete);
+    EXPECT_FALSE(service_->watch_running(session_->id, std::nullopt));
+}
+
+TEST_F(ChatServiceTest, a_detached_reply_needs_nobody) {
+    use_engine(R"("tokens":20,"ms_per_token":5)");
+    std::optional<Reply> reply(service_->send(session_->id, {"Hi"}, true));
+    const MessageId id = get(reply->stored()).id;
+    reply.reset();
+    loop_.run(until_ended(id));
+    EXPECT_EQ(stored(id).status, MessageStatus::complete);
+}
+
+TEST_F(ChatServiceTest, a_reply_can_be_made_again_beside_the_first) {
+    use_engine();
+    Reply first = send("What is the capital of France?");
+    const Message one = get(first.finish());
+    Reply second = get(service_->regenerate(one.id));
+    const Message two = get(second.finish());
+    EXPECT_EQ(two.parent_id, one.parent_id);
+    EXPECT_NE(two.id, one.id);
+    const auto versions = get(service_->siblings(one.id));
+    ASSERT_EQ(versions.size(), 2u);
+    EXPECT_EQ(versions[1].id, two.id);
+    EXPECT_EQ(get(service_->get(session_->id)).active_message_id, two.id);
+    EXPECT_EQ(get(service_->get(session_->id)).message_count, 3);
+    Reply third = get(service_->regenerate(*one.parent_id));
+    EXPECT_EQ(get(third.finish()).parent_id, one.parent_id);
+    EXPECT_EQ(error_of(service_->regenerate(MessageId::generate())).code(), ErrorCode::message_not_found);
+}
+
+TEST_F(ChatServiceTest, an_edit_is_a_new_branch_and_a_branch_can_be_chosen) {
+    use_engine();
+    Reply first = send("What is the capital of France?");
+    const Message one = get(first.finish());
+    Reply edited = service_->send(session_->id, {.content = "And of Spain?", .edit_of = one.parent_id});
+    const Message two = get(edited.finish());
+    EXPECT_FALSE(stored(*two.parent_id).parent_id);
+    SessionChanges back;
+    back.active_message_id = one.parent_id;
+    EXPECT_EQ(get(service_->update(session_->id, back)).active_message_id, one.id);
+    Reply next = send("More");
+    EXPECT_EQ(stored(*get(next.finish()).parent_id).parent_id, one.id);
+    back.active_message_id = MessageId::generate();
+    EXPECT_EQ(error_of(service_->update(session_->id, back)).code(), ErrorCode::message_not_found);
+}
+
+TEST_F(ChatServiceTest, a_session_without_a_name_gets_one_from_its_engine) {
+    limit(GenerationLimits{.flush_interval = 20ms, .titles = true});
+    use_engine(R"("reply":"\"Capital of France\"")");
+    Reply reply = send("What is the capital of France?");
+    get(reply.finish());
+    for (int i = 0; i < 400 && get(service_->get(session_->id)).name == "New chat"; ++i)
+        loop_.run(sleep_for(5ms));
+    EXPECT_EQ(get(service_->get(session_->id)).name, "Capital of France");
+    const Session named = get(service_->create({"tiny", "Mine", {}}));
+    Reply other = service_->send(named.id, {"Hi"});
+    get(other.finish());
+    loop_.run(sleep_for(100ms));
+    EXPECT_EQ(get(service_->get(named.id)).name, "Mine");
+}
+
+TEST_F(ChatServiceTest, what_does_not_fit_is_left_out_and_the_answer_says_so) {
+    use_engine(R"("reply":"yes")", 4 * 400);  // 400 tokens a slot, 4 bytes each
+    for (int i = 0; i < 6; ++i) {
+        Reply reply = send(std::to_string(i) + std::string(300, 'x'));
+        const Message message = get(reply.finish());
+        EXPECT_EQ(message.metadata.context.has_value(), i >= 4) << i;
+        if (const auto& context = message.metadata.context) {
+            EXPECT_EQ(context->policy, ContextPolicy::drop);
+            EXPECT_EQ(context->context_size, 400);
+            EXPECT_EQ(context->dropped_messages, 2 * (i - 3));
+            EXPECT_LE(context->prompt_tokens, 300);
+            EXPECT_EQ(stored(message.id).metadata.context, context);
+        }
+    }
+}
+
+TEST_F(ChatServiceTest, what_does_not_fit_is_summarised_where_that_is_wanted) {
+    use_engine(R"("reply":"in short")", 4 * 400);
+    SessionChanges changes;
+    changes.config = ChatConfig{.context_policy = ContextPolicy::summarise};
+    get(service_->update(session_->id, changes));
+    std::optional<Message> last;
+    for (int i = 0; i < 6; ++i) {
+        Reply reply = send(std::to_string(i) + std::string(300, 'x'));
+        last = get(reply.finish());
+    }
+    ASSERT_TRUE(last->metadata.context);
+    EXPECT_EQ(last->metadata.context->policy, ContextPolicy::summarise);
+    EXPECT_EQ(last->metadata.context->summary, "in short");
+    EXPECT_TRUE(last->metadata.context->summary_until);
+    std::string prompt;
+    for (const auto& entry : engine_->log()) {
+        if (entry.event == "request" && entry.body.find("5xxx") != std::string::npos) prompt = entry.body;
+    }
+    EXPECT_NE(prompt.find("Summary of the conversation so far:\\nin short"), std::string::npos) << prompt;
+    EXPECT_EQ(prompt.find("0xxx"), std::string::npos);
+}
+
+TEST_F(ChatServiceTest, under_the_policy_error_the_engine_has_the_last_word) {
+    use_engine(R"("reply":"yes")", 4 * 200);
+    SessionChanges changes;
+    changes.config = ChatConfig{.context_policy = ContextPolicy::error};
+    get(service_->update(session_->id, changes));
+    Reply first = send(std::string(500, 'x'));
+    get(first.finish());
+    Reply second = send(std::string(500, 'y'));
+    EXPECT_EQ(error_of(second.finish()).code(), ErrorCode::context_exceeded);
 }
 
 TEST_F(ChatServiceTest, what_is_not_there_is_named) {

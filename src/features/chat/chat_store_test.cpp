@@ -1,10 +1,14 @@
 #include "features/chat/chat_store.hpp"
 
 #include "base/async/race.hpp"
+#include "features/chat/search_store.hpp"
 #include "support/chat_rows.hpp"
 #include "support/databases.hpp"
 #include "support/event_loop.hpp"
 
+#include <iostream>
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace llmm::chat {
@@ -193,6 +197,154 @@ TEST_P(ChatStoreTest, ends_what_was_left_streaming) {
     EXPECT_EQ(partial->metadata.error, (MessageFailure{ErrorCode::internal, "ended"}));
     EXPECT_EQ(get(store_.find(finished.id))->content, "whole");
     EXPECT_EQ(get(store_.end_abandoned({ErrorCode::internal, "ended"})), 0);
+}
+
+TEST_P(ChatStoreTest, folders_and_tags_filter_the_list) {
+    Session work = add_session("a"), home = add_session("b");
+    add_session("c");
+    work.folder = "工作";
+    work.tags = {"x", "y"};
+    home.tags = {"y"};
+    EXPECT_TRUE(get(store_.update(work)) && get(store_.update(home)));
+    const auto names = [&](SessionQuery query) {
+        query.sort = "name";
+        std::string all;
+        for (const Session& session : get(store_.list(query)).items)
+            all += session.name;
+        return all;
+    };
+    EXPECT_EQ(names({.folder = "工作"}), "a");
+    EXPECT_EQ(names({.folder = ""}), "bc");
+    EXPECT_EQ(names({.tag = "y"}), "ab");
+    EXPECT_EQ(names({.folder = "工作", .tag = "x"}), "a");
+    EXPECT_EQ(names({.tag = "z"}), "");
+    EXPECT_EQ(get(store_.find(work.id))->tags, work.tags);
+    work.tags = {"z"};
+    EXPECT_TRUE(get(store_.update(work)));
+    EXPECT_EQ(names({.tag = "x"}), "");
+}
+
+TEST_P(ChatStoreTest, a_branch_is_listed_alone_and_the_leaf_is_found_below) {
+    const Session session = add_session("x");
+    const Exchange first = exchange(session.id, "1"), second = exchange(session.id, "2");
+    const Exchange other = exchange(session.id, "3", first.assistant.id);
+    const auto users = [&](MessageQuery query) {
+        std::string all;
+        query.only_branch = true;
+        query.limit = 1;
+        do {
+            const auto page = get(store_.list(session.id, query));
+            for (const Message& message : page.items)
+                all += message.content;
+            query.cursor = page.next_cursor.value_or("");
+        } while (!query.cursor.empty());
+        return all;
+    };
+    EXPECT_EQ(users({.sort = "-created_at"}), "31");
+    EXPECT_EQ(users({.sort = "created_at"}), "13");
+    EXPECT_EQ(users({.sort = "created_at", .branch_end = second.user.id}), "12");
+    EXPECT_EQ(get(store_.active_branch(session.id)),
+              (std::vector<MessageId>{first.user.id, first.assistant.id, other.user.id, other.assistant.id}));
+    loop_.run(store_.choose_branch(session.id, second.user.id));
+    EXPECT_EQ(get(store_.find(session.id))->active_message_id, second.assistant.id);
+    EXPECT_EQ(users({.sort = "created_at"}), "12");
+    loop_.run(store_.choose_branch(session.id, first.user.id));
+    EXPECT_EQ(get(store_.find(session.id))->active_message_id, other.assistant.id) << "the newest one below";
+}
+
+TEST_P(ChatStoreTest, messages_are_found_by_their_words) {
+    SearchStore search(*database_);
+    const Session session = add_session("Talk"), other = add_session("Other");
+    Exchange first = exchange(session.id, "今天我们讨论大语言模型的部署");
+    first.assistant.content = "Gladly: which engine do you use?";
+    first.assistant.status = MessageStatus::complete;
+    loop_.run(store_.finish(first.assistant));
+    exchange(other.id, "模型 engine's weights");
+    const auto hits = [&](SearchQuery query) {
+        std::string all;
+        query.limit = 1;
+        do {
+            const auto page = get(search.search(query));
+            for (const SearchHit& hit : page.items)
+                all += (all.empty() ? "" : "|") + hit.session_name + ":" + hit.message.content.substr(0, 6);
+            query.cursor = page.next_cursor.value_or("");
+        } while (!query.cursor.empty());
+        return all;
+    };
+    EXPECT_EQ(hits({"语言模型"}), "Talk:今天");
+    EXPECT_EQ(hits({"模型"}), "Other:模型|Talk:今天");
+    EXPECT_EQ(hits({"模型", session.id}), "Talk:今天");
+    EXPECT_EQ(hits({"ENGI"}), "Other:模型|Talk:Gladly");
+    EXPECT_EQ(hits({"engine gladly"}), "Talk:Gladly");
+    EXPECT_EQ(hits({"weights' OR \"x\" * AND NEAR("}), "");
+    EXPECT_EQ(hits({"…"}), "");
+    EXPECT_EQ(get(search.search({"语言模型"})).items.front().excerpt, "今天我们讨论大语言模型的部署");
+    EXPECT_TRUE(get(store_.remove(other.id)));
+    EXPECT_EQ(hits({"模型"}), "Talk:今天");
+}
+
+TEST_P(ChatStoreTest, what_is_not_indexed_yet_is_found_later) {
+    SearchStore search(*database_);
+    const Session session = add_session("x");
+    const Exchange left = exchange(session.id, "question");
+    loop_.run(store_.save_text(left.assistant.id, "half an answer"));
+    EXPECT_EQ(get(search.index_missing()), 0) << "it is still being written";
+    EXPECT_EQ(get(store_.end_abandoned({ErrorCode::internal, "ended"})), 1);
+    EXPECT_EQ(get(search.index_missing()), 1);
+    EXPECT_EQ(get(search.index_missing()), 0);
+    EXPECT_EQ(get(search.search({"half"})).items.size(), 1u);
+}
+
+// 100,000 messages in one branch, made by the database itself.
+Task<> fill(storage::Database& database, SessionId session, MessageId last) {
+    co_await database.write([session, last](storage::Session& sql) {
+        const auto id = [&](std::string_view number) {
+            return sql.dialect() == storage::Dialect::sqlite
+                       ? fmt::format("'01900000-0000-7000-8000-' || substr('000000000000' || ({}), -12)", number)
+                       : fmt::format("'01900000-0000-7000-8000-' || lpad(CAST({} AS TEXT), 12, '0')", number);
+        };
+        sql.execute(
+            fmt::format("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000) "
+                        "INSERT INTO chat_messages (id, session_id, parent_id, role, content, status, created_at, "
+                        "updated_at) SELECT {}, ?, CASE WHEN n > 1 THEN {} END, CASE WHEN n % 2 = 1 THEN 'user' ELSE "
+                        "'assistant' END, 'message number ' || CAST(n AS TEXT), 'complete', 0, 0 FROM numbers",
+                        id("n"), id("n - 1")),
+            session);
+        sql.execute("UPDATE chat_sessions SET active_message_id = ?, message_count = 100000 WHERE id = ?", last,
+                    session);
+        if (sql.dialect() == storage::Dialect::postgresql) sql.execute("ANALYZE chat_messages");
+    });
+}
+
+TEST_P(ChatStoreTest, a_page_of_100000_messages_is_as_fast_as_one_of_few) {
+    const Session copy = add_session("long");
+    const auto id = [](int number) {
+        return MessageId::trusted(fmt::format("01900000-0000-7000-8000-{:012}", number));
+    };
+    const MessageId parent = id(100'000);
+    loop_.run(fill(*database_, copy.id, parent));
+    const auto timed = [&](MessageQuery query) {
+        const auto begin = std::chrono::steady_clock::now();
+        const auto page = get(store_.list(copy.id, std::move(query)));
+        EXPECT_EQ(page.items.size(), 50u);
+        return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    };
+    const auto middle = storage::Cursor{"created_at " + copy.id.str(), 0, id(50'000).str()}.encode();
+    std::vector<std::pair<std::string, double>> times{{"first", timed({})},
+                                                      {"last", timed({.sort = "-created_at"})},
+                                                      {"middle", timed({.cursor = middle})},
+                                                      {"branch", timed({.sort = "-created_at", .only_branch = true})}};
+    for (const auto& [name, milliseconds] : times) {
+        RecordProperty(name + "_ms", std::to_string(milliseconds));
+        std::cout << "page " << name << ": " << milliseconds << " ms\n";
+        EXPECT_LT(milliseconds, 100) << name;  // a sort of the whole session takes longer
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const Exchange next = exchange(copy.id, "one more");
+    std::cout << "exchange: "
+              << std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count() << " ms\n";
+    EXPECT_EQ(next.user.parent_id, parent);
+    EXPECT_EQ(static_cast<std::int64_t>(next.chain.size()) + next.chain_missing, 100'001);
 }
 
 }  // namespace

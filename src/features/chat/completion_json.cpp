@@ -142,6 +142,18 @@ CompletionChunk parse_completion_chunk(std::string_view data) {
     return chunk;
 }
 
+std::optional<std::int64_t> parse_context_size(std::string_view body) {
+    const auto object = try_parse_object(body);
+    const auto* settings = object ? object_at(*object, "default_generation_settings") : nullptr;
+    const auto size = settings ? count_at(*settings, "n_ctx") : std::nullopt;
+    return size && *size > 0 ? size : std::nullopt;
+}
+
+std::optional<std::int64_t> parse_token_count(std::string_view body) {
+    const auto object = try_parse_object(body);
+    return object ? count_at(*object, "input_tokens") : std::nullopt;
+}
+
 Error completion_error(int status, std::string_view body) {
     const auto object = try_parse_object(body);
     const auto* error = object ? object_at(*object, "error") : nullptr;

@@ -23,6 +23,10 @@ struct CompletionChunk {
 // Throws ENGINE_FAILED for what is no such chunk, and the error that the engine reports in place of one.
 CompletionChunk parse_completion_chunk(std::string_view data);
 
+// Of GET /props and POST /v1/chat/completions/input_tokens. Nothing when it is not there.
+std::optional<std::int64_t> parse_context_size(std::string_view body);
+std::optional<std::int64_t> parse_token_count(std::string_view body);
+
 // What a response other than 200 means: CONTEXT_EXCEEDED, ENGINE_UNAVAILABLE (still loading) or ENGINE_FAILED.
 Error completion_error(int status, std::string_view body);
 

@@ -19,10 +19,11 @@ class DeploymentEngines final : public EngineSource {
     }
 
     Task<Engine> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) override {
-        auto lease =
-            std::make_shared<deployments::EngineLease>(co_await deployments_.ensure_ready(std::move(id), deadline));
+        auto lease = std::make_shared<deployments::EngineLease>(co_await deployments_.ensure_ready(id, deadline));
+        const auto deployment = co_await deployments_.get(id.str());
         // Shares the ownership of the whole lease, so that the engine stays busy.
-        co_return Engine{std::shared_ptr<Upstream>(lease, &lease->upstream()), lease->model()};
+        co_return Engine{std::shared_ptr<Upstream>(lease, &lease->upstream()), lease->model(), deployment.name,
+                         deployment.model_ref};
     }
 
   private:

@@ -12,7 +12,9 @@ namespace llmm::chat {
 // An engine that answers now. While this is held the engine counts as busy.
 struct Engine {
     std::shared_ptr<Upstream> upstream;
-    std::string model;  // the name to send in the field `model`
+    std::string model;            // the name to send in the field `model`
+    std::string deployment = {};  // its deployment's name, and the ref of what it runs: for the usage
+    std::string model_ref = {};
 };
 
 // What chat needs to know of deployments.

@@ -4,6 +4,8 @@
 #include "base/log/log.hpp"
 #include "features/chat/completion_json.hpp"
 #include "features/chat/completion_stream.hpp"
+#include "features/chat/context_window.hpp"
+#include "features/chat/engine_call.hpp"
 
 #include <cmath>
 #include <exception>
@@ -15,36 +17,6 @@ namespace {
 
 constexpr std::size_t kMaxErrorBody = 1 << 20;
 
-Error error_of(const HttpError& error) {
-    const auto made = [&error](ErrorCode code, Text message) {
-        return Error(code, std::move(message)).with_log_note(error.what());
-    };
-    switch (error.failure()) {
-        case HttpFailure::timeout:
-        case HttpFailure::stalled:
-            return made(ErrorCode::engine_timeout, {"the engine did not answer in time", "引擎未在规定时间内响应"});
-        case HttpFailure::resolve:
-        case HttpFailure::connect:
-            return made(ErrorCode::engine_unavailable, {"the engine can't be reached", "无法连接引擎"});
-        default:
-            return made(ErrorCode::engine_failed, {"the engine broke off its answer", "引擎中断了回答"});
-    }
-}
-
-// What clients may know of any exception.
-Error error_of(std::exception_ptr failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const Error& error) {
-        return error;
-    } catch (const HttpError& error) {
-        return error_of(error);
-    } catch (const std::exception& error) {
-        return Error(ErrorCode::internal, {"an unexpected error ended the reply", "发生意外错误，回答已中断"})
-            .with_log_note(error.what());
-    }
-}
-
 double milliseconds(std::chrono::steady_clock::duration time) {
     // Microseconds are all that anybody reads.
     return std::round(std::chrono::duration<double, std::micro>(time).count()) / 1000;
@@ -52,9 +24,10 @@ double milliseconds(std::chrono::steady_clock::duration time) {
 
 }  // namespace
 
-Generation::Generation(Deps deps, SessionId session_id, NewMessage message)
+Generation::Generation(Deps deps, NewExchange wanted, bool detached)
     : deps_(deps),
-      wanted_{std::move(session_id), MessageId::generate(), MessageId::generate(), std::move(message)},
+      wanted_(std::move(wanted)),
+      detached_(detached),
       changed_(deps_.executor),
       stopped_(deps_.executor) {}
 
@@ -62,6 +35,14 @@ void Generation::request_stop(StopReason reason) {
     if (stop_reason_ || ended_) return;
     stop_reason_ = reason;
     stopped_.notify();
+}
+
+void Generation::add_watcher() {
+    if (++watchers_ == 1) stopped_.notify();
+}
+
+void Generation::remove_watcher() {
+    if (--watchers_ == 0) stopped_.notify();
 }
 
 Task<> Generation::wait_for_end() {
@@ -83,6 +64,7 @@ Task<> Generation::run() {
 
 Task<> Generation::write_reply() {
     exchange_ = co_await deps_.store.begin_exchange(wanted_);
+    changed_.notify();
     try {
         co_await race(answer(), until_stopped());
     } catch (...) {
@@ -92,8 +74,13 @@ Task<> Generation::write_reply() {
 }
 
 Task<> Generation::until_stopped() {
-    while (!stop_reason_)
-        co_await stopped_.wait();
+    while (!stop_reason_) {
+        if (watchers_ > 0 || detached_) {
+            co_await stopped_.wait();
+        } else if (!co_await stopped_.wait_for(deps_.limits.unwatched_wait)) {
+            request_stop(StopReason::unwatched);
+        }
+    }
 }
 
 Task<> Generation::answer() {
@@ -101,16 +88,15 @@ Task<> Generation::answer() {
 }
 
 void Generation::fail_with(std::exception_ptr error) {
-    failure_ = error_of(error);
+    failure_ = engine_error(error);
     log::warning("a reply was broken off", {{"message", wanted_.reply_id.str()}, {"error", describe(error)}});
 }
 
-UpstreamRequest Generation::request_for(const Engine& engine) const {
+UpstreamRequest Generation::request_for(const Engine& engine, const std::vector<Turn>& turns) const {
     return {.method = "POST",
             .target = "/v1/chat/completions",
             .headers = {{"Content-Type", "application/json"}, {"Accept", "text/event-stream"}},
-            .body = completion_request(engine.model, exchange_->session.config,
-                                       make_prompt(exchange_->session.config, exchange_->chain)),
+            .body = completion_request(engine.model, exchange_->session.config, turns),
             .head_timeout = deps_.limits.answer_wait,
             .read_timeout = deps_.limits.stall_wait};
 }
@@ -122,8 +108,12 @@ Task<> Generation::converse() {
     const Engine engine =
         co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id, Clock::now() + deps_.limits.engine_wait);
     metadata_.model = engine.model;
+    deployment_ = engine.deployment;
+    model_ref_ = engine.model_ref;
+    FittedPrompt prompt = co_await fit_prompt(engine, *exchange_, deps_.limits.context_policy);
+    metadata_.context = std::move(prompt.context);
     asked_at_ = Clock::now();
-    UpstreamResponse response = co_await engine.upstream->send(request_for(engine));
+    UpstreamResponse response = co_await engine.upstream->send(request_for(engine, prompt.turns));
     if (response.status() != 200) {
         const std::string body = co_await response.read_all(kMaxErrorBody);
         throw completion_error(response.status(), body);

@@ -1,9 +1,11 @@
 #include "features/chat/reply.hpp"
 
-#include <fmt/format.h>
+#include <utility>
 
 namespace llmm::chat {
 namespace {
+
+using Live = std::shared_ptr<Generation>;
 
 // The reply as it was before its first delta.
 Message beginning_of(Message message) {
@@ -14,58 +16,142 @@ Message beginning_of(Message message) {
     return message;
 }
 
+bool is_inside_character(const std::string& text, std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80;
+}
+
 }  // namespace
 
+Reply::Reply(Live generation, std::optional<std::uint64_t> since) : source_(std::move(generation)) {
+    std::get<Live>(source_)->add_watcher();
+    if (since && std::get<Live>(source_)->is_stored()) resume_at(*since);
+}
+
+Reply::Reply(StoredReply stored, std::optional<std::uint64_t> since) : source_(std::move(stored)) {
+    if (since) resume_at(*since);
+}
+
+Reply::Reply(Reply&& other) noexcept
+    : source_(std::move(other.source_)),
+      started_(other.started_),
+      over_(other.over_),
+      stops_when_left_(other.stops_when_left_),
+      taken_(other.taken_) {}
+
 Reply::~Reply() {
-    if (generation_) generation_->request_stop(StopReason::client_left);
+    const Live* live = std::get_if<Live>(&source_);
+    if (!live || !*live) return;  // stored, or moved away
+    (*live)->remove_watcher();
+    if (stops_when_left_) (*live)->request_stop(StopReason::client_left);
+}
+
+void Reply::resume_at(std::uint64_t number) {
+    const bool saw_the_end = number % 2 == 1;
+    const std::uint64_t bytes = number / 2;
+    const std::string& text = message().content;
+    if (bytes > text.size() || is_inside_character(text, bytes)) return;
+    started_ = true;
+    taken_ = bytes;
+    over_ = saw_the_end && has_ended();
+}
+
+const MessageId& Reply::message_id() const {
+    const Live* live = std::get_if<Live>(&source_);
+    return live ? (*live)->message_id() : std::get<StoredReply>(source_).message.id;
+}
+
+const Message& Reply::message() const {
+    const Live* live = std::get_if<Live>(&source_);
+    return live ? (*live)->message() : std::get<StoredReply>(source_).message;
+}
+
+const Message& Reply::user_message() const {
+    const Live* live = std::get_if<Live>(&source_);
+    return live ? (*live)->user_message() : std::get<StoredReply>(source_).user_message;
+}
+
+bool Reply::has_ended() const {
+    const Live* live = std::get_if<Live>(&source_);
+    return !live || (*live)->ended();
+}
+
+std::optional<Error> Reply::failure() const {
+    if (const Live* live = std::get_if<Live>(&source_)) return (*live)->failure();
+    const auto& error = message().metadata.error;
+    if (!error) return std::nullopt;
+    return Error(error->error, {error->message, error->message});
 }
 
 Task<> Reply::begin() {
-    while (!generation_->answered() && !generation_->ended())
-        co_await generation_->changed().wait();
-    if (generation_->answered()) co_return;
-    if (generation_->failure()) throw *generation_->failure();
-    if (generation_->stop_reason() == StopReason::shutting_down) {
+    const Live* live = std::get_if<Live>(&source_);
+    if (!live) co_return;
+    Generation& generation = **live;
+    while (!generation.answered() && !generation.ended())
+        co_await generation.changed().wait();
+    if (generation.answered()) co_return;
+    if (generation.failure()) throw *generation.failure();
+    if (generation.stop_reason() == StopReason::shutting_down) {
         fail(ErrorCode::shutting_down, "the service is stopping", "服务正在停止");
     }
 }
 
+Task<Message> Reply::stored() {
+    if (const Live* live = std::get_if<Live>(&source_)) {
+        while (!(*live)->is_stored() && !(*live)->ended())
+            co_await (*live)->changed().wait();
+        if (!(*live)->is_stored() && (*live)->failure()) throw *(*live)->failure();
+    }
+    co_return message();
+}
+
 bool Reply::has_event() const {
-    return !started_ || generation_->ended() || generation_->message().content.size() > taken_;
+    const Live* live = std::get_if<Live>(&source_);
+    if (live && !(*live)->is_stored()) return (*live)->ended();
+    return !started_ || has_ended() || message().content.size() > taken_;
 }
 
 Task<> Reply::wait() {
     while (!over_ && !has_event())
-        co_await generation_->changed().wait();
+        co_await std::get<Live>(source_)->changed().wait();
 }
 
 std::optional<ReplyEvent> Reply::poll() {
     if (over_ || !has_event()) return std::nullopt;
-    const int number = number_++;
-    return ReplyEvent{fmt::format("{}.{}", message_id().str(), number), next_body()};
+    if (const Live* live = std::get_if<Live>(&source_); live && !(*live)->is_stored()) {
+        over_ = true;  // refused before there were messages: only who asked is told
+        return std::nullopt;
+    }
+    EventPlace place{message_id()};
+    auto body = next_body(place.number);
+    return ReplyEvent{place.str(), std::move(body)};
 }
 
-decltype(ReplyEvent::body) Reply::next_body() {
-    const Message& message = generation_->message();
+decltype(ReplyEvent::body) Reply::next_body(std::uint64_t& number) {
+    const Message& reply = message();
     if (!started_) {
         started_ = true;
-        return ReplyStarted{beginning_of(message), generation_->user_message()};
+        number = 0;
+        return ReplyStarted{beginning_of(reply), user_message()};
     }
-    if (message.content.size() > taken_) {
-        ReplyDelta delta{message.id, message.content.substr(taken_)};
-        taken_ = message.content.size();
+    if (reply.content.size() > taken_) {
+        ReplyDelta delta{reply.id, reply.content.substr(taken_)};
+        taken_ = reply.content.size();
+        number = 2 * taken_;
         return delta;
     }
     over_ = true;
-    if (generation_->failure()) return ReplyFailed{message.id, *generation_->failure()};
-    return ReplyEnded{message};
+    number = 2 * taken_ + 1;
+    if (const auto error = failure()) return ReplyFailed{reply.id, *error};
+    return ReplyEnded{reply};
 }
 
 Task<Message> Reply::finish() {
+    stops_when_left_ = true;
     co_await begin();
-    co_await generation_->wait_for_end();
-    if (generation_->failure()) throw *generation_->failure();
-    co_return generation_->message();
+    Generation& generation = *std::get<Live>(source_);
+    co_await generation.wait_for_end();
+    if (generation.failure()) throw *generation.failure();
+    co_return generation.message();
 }
 
 }  // namespace llmm::chat

@@ -11,7 +11,14 @@ namespace {
 constexpr std::size_t kMaxComplaints = 16;
 }  // namespace
 
-Task<> SocketChat::run() {
+Task<> SocketChat::run(std::optional<EventPlace> since) {
+    if (since) {
+        try {
+            reply_.emplace(co_await chat_.watch(since->message_id, since->number));
+        } catch (const Error& error) {
+            complain(error);
+        }
+    }
     co_await race(read_commands(), write_events());
 }
 
@@ -27,11 +34,11 @@ void SocketChat::obey(std::string_view frame) {
     try {
         ChatCommand command = parse_chat_command(frame);
         if (auto* message = std::get_if<NewMessage>(&command)) {
-            if (reply_) throw still_writing(reply_->message_id());
-            reply_.emplace(chat_.send(session_, std::move(*message)));
+            if (next_) throw still_writing(next_->message_id());
+            next_.emplace(chat_.send(session_, std::move(*message), false, caller_));
             changed_.notify();
-        } else if (reply_) {
-            reply_->stop();
+        } else {
+            chat_.request_stop(session_);
         }
     } catch (const Error& error) {
         complain(error);
@@ -45,45 +52,66 @@ void SocketChat::complain(const Error& error) {
 
 Task<> SocketChat::write_events() {
     while (true) {
-        co_await wait_for_work();
-        while (!complaints_.empty()) {
-            const std::string frame = std::move(complaints_.front());
-            complaints_.pop_front();
-            changed_.notify();
-            co_await socket_.send(frame);
+        if (!reply_ && next_) {
+            reply_.emplace(std::move(*next_));
+            next_.reset();
+            awaits_answer_ = true;
         }
-        if (!begun_) continue;
-        while (const auto event = reply_->poll())
-            co_await socket_.send(socket_frame(*event, language_));
-        if (!reply_->is_over()) continue;
-        reply_.reset();
-        begun_ = false;
+        co_await send_complaints();
+        co_await send_events();
+        if (reply_ && reply_->is_over()) {
+            last_ = reply_->message_id();
+            reply_.reset();
+            continue;
+        }
+        try {
+            co_await race(wait_for_reply(), wait_for_complaint());
+        } catch (const Error& error) {  // before its first event
+            last_ = reply_->message_id();
+            reply_.reset();
+            awaits_answer_ = false;
+            complain(error);
+        }
     }
 }
 
-Task<> SocketChat::wait_for_work() {
-    while (complaints_.empty() && !reply_)
-        co_await changed_.wait();
-    if (!complaints_.empty()) co_return;
-    try {
-        co_await race(wait_for_reply(), wait_for_complaint());
-    } catch (const Error& error) {  // before its first event
-        reply_.reset();
-        complain(error);
+Task<> SocketChat::send_complaints() {
+    while (!complaints_.empty()) {
+        const std::string frame = std::move(complaints_.front());
+        complaints_.pop_front();
+        changed_.notify();
+        co_await socket_.send(frame);
+    }
+}
+
+Task<> SocketChat::send_events() {
+    while (reply_ && !awaits_answer_) {
+        const auto event = reply_->poll();
+        if (!event) co_return;
+        co_await socket_.send(socket_frame(*event, language_));
     }
 }
 
 Task<> SocketChat::wait_for_reply() {
-    if (begun_) {
-        co_await reply_->wait();
-    } else {
+    while (!reply_ && !next_) {
+        if (auto running = chat_.watch_running(session_, last_)) {
+            reply_.emplace(std::move(*running));
+            co_return;
+        }
+        co_await beginnings_->wait();
+    }
+    if (!reply_) co_return;
+    if (awaits_answer_) {
         co_await reply_->begin();
-        begun_ = true;
+        awaits_answer_ = false;
+    } else {
+        co_await reply_->wait();
     }
 }
 
+// Or for a message that was sent while nothing was told.
 Task<> SocketChat::wait_for_complaint() {
-    while (complaints_.empty())
+    while (complaints_.empty() && (reply_ || !next_))
         co_await changed_.wait();
 }
 

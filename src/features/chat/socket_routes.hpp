@@ -6,6 +6,7 @@
 #include "http/web_socket.hpp"
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,32 +15,44 @@
 
 namespace llmm::chat {
 
-// A conversation over one WebSocket. When the socket goes, so does the reply that is being written.
+// A session as one WebSocket sees it: takes messages and stops, tells of every reply of the session, whoever asked for
+// it. When the socket goes, the reply goes on without it (see Generation).
 class SocketChat {
   public:
-    SocketChat(ChatService& chat, SessionId session, http::Language language, http::WebSocket& socket,
-               asio::any_io_executor executor)
-        : chat_(chat), session_(std::move(session)), language_(language), socket_(socket), changed_(executor) {}
+    SocketChat(ChatService& chat, SessionId session, std::string caller, http::Language language,
+               http::WebSocket& socket, asio::any_io_executor executor)
+        : chat_(chat),
+          session_(std::move(session)),
+          caller_(std::move(caller)),
+          language_(language),
+          socket_(socket),
+          beginnings_(chat.beginnings(session_)),
+          changed_(executor) {}
 
-    Task<> run();  // until the client closes
+    Task<> run(std::optional<EventPlace> since);  // until the client closes
 
   private:
     Task<> read_commands();
     Task<> write_events();
+    Task<> send_complaints();
+    Task<> send_events();
     Task<> wait_for_reply();
     Task<> wait_for_complaint();
-    Task<> wait_for_work();
     void obey(std::string_view frame);
     void complain(const Error& error);
 
     ChatService& chat_;
     const SessionId session_;
+    const std::string caller_;
     const http::Language language_;
     http::WebSocket& socket_;
+    std::shared_ptr<Signal> beginnings_;
     Signal changed_;
     std::deque<std::string> complaints_;  // frames to send
-    std::optional<Reply> reply_;
-    bool begun_ = false;
+    std::optional<Reply> reply_;          // whose events are told; only write_events() changes it
+    std::optional<Reply> next_;           // that this client has asked for meanwhile
+    bool awaits_answer_ = false;          // this client asked, and the engine has not answered yet
+    std::optional<MessageId> last_;
 };
 
 }  // namespace llmm::chat

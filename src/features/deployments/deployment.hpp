@@ -62,6 +62,9 @@ struct Deployment {
     std::int64_t restarts = 0;
     std::vector<Instance> instances;
     TimePoint created_at{}, updated_at{};
+    bool on_demand = false;  // the first request starts it
+    bool pinned = false;     // never ended to make room for another
+    std::optional<std::int64_t> memory_estimated = {}, gpu_memory_estimated = {};  // what it was let in with
 };
 
 }  // namespace llmm::deployments

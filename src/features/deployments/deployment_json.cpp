@@ -96,6 +96,27 @@ json::array options_json(const engines::EngineDescriptor& engine, bool chinese) 
     return options;
 }
 
+// What was asked for beside what the engine says that it runs with, where the two differ.
+constexpr std::pair<std::string_view, std::string_view> kComparable[] = {
+    {"context_size", "context_per_slot"}, {"parallel", "parallel"},         {"gpu_layers", "gpu_layers"},
+    {"cache_type_k", "cache_type_k"},     {"cache_type_v", "cache_type_v"},
+};
+
+json::array drift_of(const Deployment& deployment) {
+    json::array drift;
+    if (!deployment.effective) return drift;
+    const json::value requested = parse_own_json(deployment.config), effective = parse_own_json(*deployment.effective);
+    if (!requested.is_object() || !effective.is_object()) return drift;
+    for (const auto& [field, reported] : kComparable) {
+        const json::value* wish = requested.as_object().if_contains(field);
+        const json::value* truth = effective.as_object().if_contains(reported);
+        if (!wish || !truth || truth->is_null() || *wish == *truth) continue;
+        if (field == "gpu_layers" && *wish == json::value(-1)) continue;  // as many as fit
+        drift.push_back(json::object{{"field", field}, {"requested", *wish}, {"effective", *truth}});
+    }
+    return drift;
+}
+
 json::value container_of(const Deployment& deployment) {
     for (const Instance& instance : deployment.instances) {
         if (!instance.container.empty()) return json::value(instance.container);
@@ -134,6 +155,7 @@ DeploymentRequest parse_request(const json::value& body) {
     request.config = config_text(in).value_or("{}");
     request.auto_start = in.boolean("auto_start").value_or(true);
     request.idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle}).value_or(0);
+    request.pinned = in.boolean("pinned").value_or(false);
     in.finish();
     return request;
 }
@@ -146,9 +168,12 @@ DeploymentChanges parse_changes(const json::value& body) {
         .idle_unload_seconds = in.integer("idle_unload_seconds", {.min = 0, .max = kLongestIdle})};
     if (const auto replicas = in.integer("replicas", {.min = 1, .max = kMostReplicas}))
         changes.replicas = static_cast<int>(*replicas);
+    changes.on_demand = in.boolean("on_demand");
+    changes.pinned = in.boolean("pinned");
     if (body.is_object() && body.get_object().empty()) {
         in.add_problem("", {"changes nothing", "没有任何修改"},
-                       {"name, config, idle_unload_seconds, replicas", "name, config, idle_unload_seconds, replicas"});
+                       {"name, config, idle_unload_seconds, replicas, on_demand, pinned",
+                        "name, config, idle_unload_seconds, replicas, on_demand, pinned"});
     }
     in.finish();
     return changes;
@@ -172,13 +197,18 @@ json::value to_json(const Deployment& deployment) {
         {"gpu_device", deployment.gpu_device},
         {"config", parse_own_json(deployment.config)},
         {"effective", deployment.effective ? parse_own_json(*deployment.effective) : json::value(nullptr)},
+        {"drift", drift_of(deployment)},
         {"replicas", deployment.replicas},
         {"idle_unload_seconds", deployment.idle_unload_seconds},
+        {"on_demand", deployment.on_demand},
+        {"pinned", deployment.pinned},
         {"last_error", deployment.last_error ? json::value(valid_utf8(*deployment.last_error)) : json::value(nullptr)},
         {"restarts", deployment.restarts},
         {"container_id", container_of(deployment)},
         {"instances", std::move(instances)},
-        {"memory", json::object{{"estimated_bytes", nullptr}, {"measured_bytes", or_null(measured_bytes(deployment))}}},
+        {"memory", json::object{{"estimated_bytes", or_null(deployment.memory_estimated)},
+                                {"gpu_estimated_bytes", or_null(deployment.gpu_memory_estimated)},
+                                {"measured_bytes", or_null(measured_bytes(deployment))}}},
         {"created_at", to_rfc3339(deployment.created_at)},
         {"updated_at", to_rfc3339(deployment.updated_at)}};
 }
@@ -210,17 +240,6 @@ json::value to_json(const EngineInfo& engine, bool chinese) {
                         {"formats", formats_json(descriptor)},
                         {"options", options_json(descriptor, chinese)},
                         {"templates", std::move(templates)}};
-}
-
-json::value to_json(const engines::EngineMetrics& metrics) {
-    return json::object{{"requests_running", or_null(metrics.requests_running)},
-                        {"requests_waiting", or_null(metrics.requests_waiting)},
-                        {"prompt_tokens_total", or_null(metrics.prompt_tokens_total)},
-                        {"generated_tokens_total", or_null(metrics.generated_tokens_total)},
-                        {"prompt_tokens_per_second", or_null(metrics.prompt_tokens_per_second)},
-                        {"generated_tokens_per_second", or_null(metrics.generated_tokens_per_second)},
-                        {"time_to_first_token_seconds", or_null(metrics.time_to_first_token_seconds)},
-                        {"kv_cache_use", or_null(metrics.kv_cache_use)}};
 }
 
 std::string template_name(const std::string& config) {

@@ -20,7 +20,6 @@ DeploymentChanges parse_changes(const boost::json::value& body);
 
 boost::json::value to_json(const Deployment& deployment);
 boost::json::value to_json(const DeploymentEvent& event);
-boost::json::value to_json(const engines::EngineMetrics& metrics);
 // The template that a config names; empty: none.
 std::string template_name(const std::string& config);
 // What a config says of somebody else's server; it has been checked.

@@ -5,6 +5,7 @@
 #include "base/log/log.hpp"
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_json.hpp"
+#include "features/deployments/memory_planner.hpp"
 
 #include <algorithm>
 #include <ranges>
@@ -118,6 +119,7 @@ Task<> Reconciler::run() {
 
 Task<> Reconciler::turn() {
     const auto row = co_await deps_.store.find(id_);
+    if (row) may_unload_ = !row->pinned && (row->on_demand || row->idle_unload_seconds > 0);
     if (row) begin(std::exchange(adopted_, {}), *row);
     if (!row) adopted_.clear();
     drop_ended();
@@ -154,8 +156,8 @@ void Reconciler::begin(std::vector<Runner::Adopted> adopted, const Deployment& r
 
 void Reconciler::add(const Deployment& row, std::uint64_t generation, std::optional<Runner::Adopted> adopted) {
     const auto runner = std::make_shared<Runner>(
-        Runner::Deps{deps_.executor, deps_.store, deps_.models, deps_.files, deps_.engine, *this}, settings_, row,
-        generation, std::move(adopted));
+        Runner::Deps{deps_.executor, deps_.store, deps_.models, deps_.files, deps_.engine, deps_.memory, *this},
+        settings_, row, generation, std::move(adopted));
     runners_.push_back(runner);
     loops_.spawn("engine", deployments::run(runner));
 }
@@ -220,6 +222,9 @@ Status Reconciler::status_of(const Deployment& row, bool wanted) const {
 
 // Writes what has changed, and tells it.
 Task<> Reconciler::tell(const Deployment& row, bool wanted) {
+    for (const auto& runner : runners_)
+        if (runner->state() == State::ready) load_time_ = runner->load_time();
+    status_ = status_of(row, wanted);
     if (finishing_ == Runner::Leave::running) co_return;
     DeploymentStore::Observation now{.status = status_of(row, wanted), .effective = {}, .last_error = {}};
     for (const auto& runner : std::views::reverse(runners_)) {
@@ -258,6 +263,48 @@ bool Reconciler::hopeless() const {
     });
 }
 
+LoadProgress Reconciler::progress() const {
+    LoadProgress progress{.status = status_, .waiting = waiting_, .elapsed = {}, .expected = load_time_};
+    for (const auto& runner : runners_) {
+        if (runner->state() != State::starting) continue;
+        const auto elapsed = duration_cast<milliseconds>(Clock::now() - runner->started());
+        progress.elapsed = std::max(progress.elapsed.value_or(elapsed), elapsed);
+    }
+    return progress;
+}
+
+std::optional<InstanceActivity> Reconciler::activity(const InstanceId& instance) const {
+    for (const auto& runner : runners_) {
+        if (runner->instance() != instance) continue;
+        const bool busy = !may_unload_ || runner->leases() > 0 || runner->state() != State::ready || runner->leaving();
+        return InstanceActivity{.busy = busy,
+                                .idle = duration_cast<milliseconds>(Clock::now() - runner->last_use()),
+                                .load = runner->load_time()};
+    }
+    return std::nullopt;
+}
+
+bool Reconciler::unload(std::string reason) {
+    const bool used = std::ranges::any_of(runners_, [](const auto& runner) { return runner->leases() > 0; });
+    if (used || !may_unload_ || finishing_) return false;
+    unloaded_ = true;
+    happened("unloaded", std::move(reason), std::nullopt);
+    poke();
+    return true;
+}
+
+Task<> Reconciler::unloaded() {
+    while (unloaded_ && !runners_.empty() && !ended_)
+        co_await wait_settled(settlements_);
+}
+
+std::vector<std::shared_ptr<Upstream>> Reconciler::upstreams() const {
+    std::vector<std::shared_ptr<Upstream>> all;
+    for (const auto& runner : runners_)
+        if (auto upstream = runner->upstream()) all.push_back(std::move(upstream));
+    return all;
+}
+
 // Least busy, but requests that begin alike stay together: their instance has the beginning in its cache.
 Runner* Reconciler::pick(std::uint64_t affinity) const {
     Runner* best = nullptr;
@@ -278,39 +325,68 @@ Runner* Reconciler::pick(std::uint64_t affinity) const {
     return preferred && preferred->leases() <= best->leases() + kAffinitySlack ? preferred : best;
 }
 
+// What a client is told that has waited for long enough.
+Error Reconciler::loading_error(const Deployment& row) const {
+    const LoadProgress now = progress();
+    const auto in_ms = [](const std::optional<milliseconds>& time) { return time ? time->count() : std::int64_t{-1}; };
+    std::int64_t left = 5'000;
+    if (now.elapsed && now.expected)
+        left = std::clamp<std::int64_t>((*now.expected - *now.elapsed).count(), 1'000, 60'000);
+    Details details{{"loading", true},
+                    {"deployment", row.name},
+                    {"state", std::string(name_of(now.status))},
+                    {"requests_waiting", static_cast<std::int64_t>(now.waiting)}};
+    if (now.elapsed) details.push_back({"elapsed_ms", in_ms(now.elapsed)});
+    if (now.expected) details.push_back({"expected_ms", in_ms(now.expected)});
+    return Error(ErrorCode::engine_unavailable,
+                 Text::format("{} is still being loaded: try again", "{} 仍在加载，请稍后重试", row.name),
+                 std::move(details))
+        .with_retry_after(static_cast<int>((left + 999) / 1000));
+}
+
 Task<EngineLease> Reconciler::ensure_ready(Clock::time_point deadline, std::uint64_t affinity) {
+    const std::shared_ptr<void> counted(&++waiting_, [](std::size_t* waiting) { --*waiting; });
+    co_return co_await wait_ready(deadline, affinity);
+}
+
+Task<EngineLease> Reconciler::wait_ready(Clock::time_point deadline, std::uint64_t affinity) {
+    bool tried = false;
     while (true) {
         const std::uint64_t seen = settlements_;
         const auto row = co_await deps_.store.find(id_);
         if (!row) fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_.str());
+        if (row->desired == Desired::stopped && row->on_demand && !finishing_) {
+            co_await deps_.store.set_desired(id_, Desired::running);
+            retry();
+            continue;
+        }
         if (row->desired == Desired::stopped || finishing_) {
             fail(ErrorCode::state_conflict, "the deployment {} is stopped: start it first", "部署 {} 已停止，请先启动",
                  row->name);
         }
         if (std::exchange(unloaded_, false)) poke();
         if (Runner* const runner = pick(affinity)) co_return runner->lease();
+        const bool no_room = hopeless() && runners_.front()->failure() == ErrorCode::insufficient_memory;
+        // Others may have gone since it was refused.
+        if (no_room && !std::exchange(tried, true)) {
+            retry();
+            continue;
+        }
+        if (no_room) {
+            throw Error(ErrorCode::insufficient_memory,
+                        Text::format("there is not enough memory for {}", "内存不足，无法运行 {}", row->name),
+                        {{"last_error", last_error_.value_or(row->last_error.value_or(""))}})
+                .with_retry_after(10);
+        }
         if (hopeless()) {
             throw Error(ErrorCode::engine_failed,
                         Text::format("the engine of {} keeps failing", "部署 {} 的引擎反复失败", row->name),
                         {{"last_error", last_error_.value_or(row->last_error.value_or(""))}});
         }
         const auto left = duration_cast<milliseconds>(deadline - Clock::now());
-        if (left <= milliseconds(0)) {
-            fail(ErrorCode::engine_timeout, "the engine of {} is not ready in time", "部署 {} 的引擎未能及时就绪",
-                 row->name);
-        }
+        if (left <= milliseconds(0)) throw loading_error(*row);
         co_await race(wait_settled(seen), sleep_for(left));
     }
-}
-
-Task<std::optional<engines::EngineMetrics>> Reconciler::metrics() {
-    std::vector<engines::EngineMetrics> all;
-    const Runners runners = runners_;  // as they are now: asking takes time
-    for (const auto& runner : runners) {
-        if (auto one = co_await runner->metrics()) all.push_back(*one);
-    }
-    if (all.empty()) co_return std::nullopt;
-    co_return engines::combine(all);
 }
 
 Task<> Reconciler::wait_changed(std::uint64_t seen) {

@@ -18,6 +18,16 @@
 
 namespace llmm::deployments {
 
+// How far a start is that somebody waits for.
+struct LoadProgress {
+    Status status = Status::stopped;
+    std::size_t waiting = 0;                            // requests that wait for it
+    std::optional<std::chrono::milliseconds> elapsed;   // since the instance was started
+    std::optional<std::chrono::milliseconds> expected;  // what the last start took
+};
+
+struct InstanceActivity;
+
 // Owns one deployment's runners and what the database says about them: how many there are, which take requests, which
 // are replaced because what is wanted has changed. Level-triggered: each turn of the loop reads what is wanted,
 // compares it with what is, and takes what steps are possible now.
@@ -30,6 +40,7 @@ class Reconciler final : public RunnerOwner {
         EventBus& events;
         BlockingPool& files;
         engines::Engine* engine;  // null: this program does not know it any more
+        MemoryPlanner& memory;
     };
 
     Reconciler(Deps deps, Runner::Settings settings, DeploymentId id, std::vector<Runner::Adopted> adopted);
@@ -47,11 +58,19 @@ class Reconciler final : public RunnerOwner {
 
     // `affinity`: requests with the same number go to the same instance while it is not busier than others; 0: any.
     Task<EngineLease> ensure_ready(std::chrono::steady_clock::time_point deadline, std::uint64_t affinity);
-
+    // The same for an instance that is ready now, without asking the database; nullopt for any other.
     std::optional<EngineLease> lease_if_ready(std::uint64_t affinity);
 
-    // Of the instances that answer, added up or averaged; nullopt: none does.
-    Task<std::optional<engines::EngineMetrics>> metrics();
+    LoadProgress progress() const;
+    // Whether an instance could be ended for another; nullopt: it must not, or is not ours.
+    std::optional<InstanceActivity> activity(const InstanceId& instance) const;
+    // Ends the instances until the next request; false when somebody uses one of them or they must not go.
+    bool unload(std::string reason);
+    // Starts with the next request, whatever the database says.
+    void wait_for_request() { unloaded_ = true; }
+    Task<> unloaded();
+    // Of the instances that answer.
+    std::vector<std::shared_ptr<Upstream>> upstreams() const;
 
     void runner_changed() override;
     void runner_failed(std::string what, bool gave_up) override;
@@ -74,6 +93,8 @@ class Reconciler final : public RunnerOwner {
     std::chrono::milliseconds next_look(const Deployment& row) const;
     Runner* pick(std::uint64_t affinity) const;
     bool hopeless() const;
+    Error loading_error(const Deployment& row) const;
+    Task<EngineLease> wait_ready(Clock::time_point deadline, std::uint64_t affinity);
     Task<> wait_changed(std::uint64_t seen);
     Task<> changed_or_late(std::chrono::milliseconds limit);
     Task<> wait_settled(std::uint64_t seen);
@@ -94,8 +115,12 @@ class Reconciler final : public RunnerOwner {
     Signal changed_;
     std::uint64_t settlements_ = 0;  // counts what should make waiters look again
     Signal settled_;
-    bool untold_ = false;    // something has changed that listeners don't know
-    bool unloaded_ = false;  // idle for too long: starts with the next request
+    bool untold_ = false;      // something has changed that listeners don't know
+    bool unloaded_ = false;    // idle for too long: starts with the next request
+    bool may_unload_ = false;  // it agreed to be ended while it is idle
+    Status status_ = Status::stopped;
+    std::size_t waiting_ = 0;
+    std::optional<std::chrono::milliseconds> load_time_;
     // Not written yet:
     std::optional<std::string> last_error_;
     int more_restarts_ = 0;

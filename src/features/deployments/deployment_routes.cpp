@@ -86,7 +86,6 @@ void DeploymentRoutes::add_to(Router& router) {
     add(Method::post, "/deployments/{id}/stop", Permission::write, "stopDeployment", &DeploymentRoutes::stop);
     add(Method::post, "/deployments/{id}/restart", Permission::write, "restartDeployment", &DeploymentRoutes::restart);
     add(Method::get, "/deployments/{id}/events", Permission::read, "listDeploymentEvents", &DeploymentRoutes::events);
-    add(Method::get, "/deployments/{id}/metrics", Permission::read, "getDeploymentMetrics", &DeploymentRoutes::metrics);
     add(Method::get, "/engines", Permission::read, "listEngines", &DeploymentRoutes::engines);
     router.add({.method = Method::get,
                 .path = "/api/v1/deployments/{id}/logs",
@@ -147,13 +146,6 @@ Task<Response> DeploymentRoutes::events(const Request& request) {
     for (const DeploymentEvent& event : co_await service_.events(request.parameter("id")))
         items.push_back(to_json(event));
     co_return http::ok(request, http::list_json(std::move(items), std::nullopt));
-}
-
-Task<Response> DeploymentRoutes::metrics(const Request& request) {
-    http::QueryReader in(request);
-    in.finish();
-    co_return http::ok(
-        request, to_json((co_await service_.metrics(request.parameter("id"))).value_or(engines::EngineMetrics{})));
 }
 
 Task<Response> DeploymentRoutes::logs(const Request& request) {

@@ -26,7 +26,6 @@ class DeploymentRoutes {
     Task<http::Response> stop(const http::Request& request);
     Task<http::Response> restart(const http::Request& request);
     Task<http::Response> events(const http::Request& request);
-    Task<http::Response> metrics(const http::Request& request);
     Task<http::Response> logs(const http::Request& request);
     Task<http::Response> engines(const http::Request& request);
     Task<boost::json::value> snapshot();

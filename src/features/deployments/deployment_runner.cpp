@@ -5,6 +5,7 @@
 #include "base/log/log.hpp"
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_log.hpp"
+#include "features/deployments/memory_planner.hpp"
 #include "features/models/model_service.hpp"
 
 #include <algorithm>
@@ -144,6 +145,7 @@ Task<> Runner::begin() {
         failure = error;
     }
     if (!failure) co_return;
+    give_back_memory();
     if (std::exchange(row_stored_, false)) co_await deps_.store.remove_instance(row_.id);
     if (!failure->log_note().empty()) {
         log::warning("an engine can't be started", {{"deployment", wanted_.id.str()}, {"note", failure->log_note()}});
@@ -168,6 +170,8 @@ Task<> Runner::spawn() {
     std::optional<engines::Record> prepared;
     co_await race(assign(deps_.engine->prepare(order), prepared), wait_changed(seen_));
     if (!prepared) co_return;
+    co_await race(reserve_memory(id), wait_changed(seen_));
+    if (!admitted_) co_return;
 
     row_ = {.id = id, .endpoint = {}, .spec = spec_of(wanted_), .started_at = now()};
     take_record(row_, *prepared);
@@ -185,6 +189,22 @@ Task<> Runner::spawn() {
         {{"deployment", wanted_.name}, {"engine", wanted_.engine}, {"pid", row_.process ? row_.process->pid : 0}});
     co_await deps_.store.update_instance(row_);
     deps_.owner.runner_changed();
+}
+
+Task<> Runner::reserve_memory(InstanceId id) {
+    give_back_memory();
+    const MemoryPlan plan = co_await deps_.memory.admit(wanted_, id);
+    admitted_ = id;
+    const auto sum = [&](engines::Place place) {
+        const auto total = plan.estimate.total(place);
+        return plan.known && total ? std::optional(static_cast<std::int64_t>(*total)) : std::nullopt;
+    };
+    co_await deps_.store.set_memory(wanted_.id, sum(engines::Place::host), sum(engines::Place::gpu));
+}
+
+void Runner::give_back_memory() {
+    if (admitted_) deps_.memory.release(*admitted_);
+    admitted_.reset();
 }
 
 // Until something is to be decided: the engine has ended, failed, or something else is wanted.
@@ -246,6 +266,7 @@ Task<> Runner::became_ready() {
                      {{"deployment", wanted_.id.str()}, {"note", error.log_note()}});
         co_return;  // asked again with the next look
     }
+    if (!was_ready_) load_time_ = duration_cast<milliseconds>(Clock::now() - started_);
     was_ready_ = true;
     early_exits_ = 0;
     failure_.reset();
@@ -276,6 +297,7 @@ Task<> Runner::measure() {
     if (deps_.owner.keeps_log(*this)) {
         co_await deps_.files.run([this] { rotate_log(settings_.log, settings_.max_log_bytes, kKeptLogs); });
     }
+    if (row_.process) co_await deps_.memory.observe(wanted_, row_.id, row_.process->pid, activity_->used);
     const auto bytes = co_await instance_->memory();
     if (!bytes || !differs(row_.memory_bytes, static_cast<std::int64_t>(*bytes))) co_return;
     row_.memory_bytes = static_cast<std::int64_t>(*bytes);
@@ -297,6 +319,8 @@ Task<> Runner::end() {
 Task<> Runner::forget() {
     instance_.reset();
     effective_.reset();
+    activity_->used = false;
+    give_back_memory();
     row_stored_ = false;
     co_await deps_.store.remove_instance(row_.id);
 }
@@ -352,14 +376,9 @@ Task<> Runner::changed_or_late(milliseconds limit) {
     co_await race(wait_changed(seen_), sleep_for(limit));
 }
 
-Task<std::optional<engines::EngineMetrics>> Runner::metrics() {
-    const auto instance = instance_;
-    if (!instance || state_ != State::ready) co_return std::nullopt;
-    co_return co_await instance->metrics();
-}
-
 EngineLease Runner::lease() {
     ++activity_->leases;
+    activity_->used = true;
     std::shared_ptr<void> busy(nullptr, [activity = activity_](void*) {
         --activity->leases;
         activity->last_use = Clock::now();

@@ -19,6 +19,8 @@ class ModelService;
 
 namespace llmm::deployments {
 
+class MemoryPlanner;
+
 // A place at an engine that answers now. While it is held the engine counts as busy.
 class EngineLease {
   public:
@@ -74,6 +76,7 @@ class Runner {
         models::ModelService& models;
         BlockingPool& files;
         engines::Engine* engine;  // null: this program does not know it any more
+        MemoryPlanner& memory;
         RunnerOwner& owner;
     };
     struct Settings {
@@ -117,10 +120,15 @@ class Runner {
     bool leaving() const { return finishing_ || drain_until_; }
     const std::optional<std::string>& effective() const { return effective_; }
     std::optional<ErrorCode> failure() const { return failure_; }  // why it is parked or waits
+    const InstanceId& instance() const { return row_.id; }
+    // What the last start took until it was ready.
+    std::chrono::milliseconds load_time() const { return load_time_; }
+    std::chrono::steady_clock::time_point started() const { return started_; }
     std::size_t leases() const { return activity_->leases; }
     std::chrono::steady_clock::time_point last_use() const { return activity_->last_use; }
     EngineLease lease();
-    Task<std::optional<engines::EngineMetrics>> metrics();  // nullopt: it does not answer
+    // To ask it about itself, without a lease; null while it does not answer.
+    std::shared_ptr<Upstream> upstream() const { return state_ == State::ready ? instance_->upstream() : nullptr; }
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -128,6 +136,7 @@ class Runner {
     // A lease may outlive its runner.
     struct Activity {
         Runner* runner = nullptr;
+        bool used = false;  // has had a lease since the instance was started
         std::size_t leases = 0;
         Clock::time_point last_use = Clock::now();
     };
@@ -136,6 +145,8 @@ class Runner {
     Task<> turn();
     Task<> begin();
     Task<> spawn();
+    Task<> reserve_memory(InstanceId id);
+    void give_back_memory();
     Task<> watch();
     Task<> check();
     Task<> became_ready();
@@ -176,6 +187,8 @@ class Runner {
     Clock::time_point healthy_at_ = Clock::now();  // the last good answer
     Clock::time_point measured_at_ = Clock::now();
     bool was_ready_ = false;
+    std::optional<InstanceId> admitted_;  // memory is reserved for it
+    std::chrono::milliseconds load_time_{};
 
     std::deque<Clock::time_point> crashes_;
     std::size_t early_exits_ = 0;

@@ -94,19 +94,46 @@ void check_request(const DeploymentRequest& request) {
 }  // namespace
 
 struct DeploymentService::Impl {
-    Impl(Deps dependencies, Settings s) : deps(dependencies), settings(std::move(s)), loops(deps.executor) {}
+    Impl(Deps dependencies, Settings s) : deps(dependencies), settings(std::move(s)), loops(deps.executor) {
+        deps.memory.activity = [this](const DeploymentId& id, const InstanceId& instance) {
+            const auto found = reconcilers.find(id);
+            return found == reconcilers.end() ? std::nullopt : found->second->activity(instance);
+        };
+        deps.memory.evict = [this](DeploymentId id, std::string reason) {
+            return evict(std::move(id), std::move(reason));
+        };
+    }
+    ~Impl() {
+        deps.memory.activity = {};
+        deps.memory.evict = {};
+    }
+
+    Task<> evict(DeploymentId id, std::string reason) {
+        const auto found = reconcilers.find(id);
+        if (found == reconcilers.end()) co_return;
+        const auto loop = found->second;
+        if (loop->unload(std::move(reason))) co_await loop->unloaded();
+    }
+
+    // Says at once what a start would fail with. Idle deployments that can make room are no obstacle.
+    Task<> check_memory(Deployment deployment) {
+        const MemoryPlan plan = co_await deps.memory.plan(deployment);
+        if (!plan.fits() && plan.evictions.empty()) throw insufficient_memory(deployment.name, plan);
+    }
+
+    Task<Deployment> draft(DeploymentRequest request);
 
     std::shared_ptr<Reconciler> add(const Deployment& deployment, std::vector<Runner::Adopted> adopted) {
         const DeploymentId& id = deployment.id;
-        const auto loop =
-            std::make_shared<Reconciler>(Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events,
-                                                          deps.files, deps.engines.find(deployment.engine)},
-                                         Runner::Settings{.start_timeout = settings.start_timeout,
-                                                          .stop_grace = settings.stop_grace,
-                                                          .max_log_bytes = settings.max_log_bytes,
-                                                          .log = deployments::log_path(settings.home, id),
-                                                          .pace = settings.pace},
-                                         id, std::move(adopted));
+        const auto loop = std::make_shared<Reconciler>(
+            Reconciler::Deps{deps.executor, deps.store, deps.models, deps.events, deps.files,
+                             deps.engines.find(deployment.engine), deps.memory},
+            Runner::Settings{.start_timeout = settings.start_timeout,
+                             .stop_grace = settings.stop_grace,
+                             .max_log_bytes = settings.max_log_bytes,
+                             .log = deployments::log_path(settings.home, id),
+                             .pace = settings.pace},
+            id, std::move(adopted));
         reconcilers[id] = loop;
         loops.spawn("deployment", run(loop));
         return loop;
@@ -206,8 +233,12 @@ DeploymentService::~DeploymentService() = default;
 Task<> DeploymentService::start() {
     auto adopted = co_await recover_engines(impl_->deps.store, impl_->deps.engines, impl_->settings.home,
                                             impl_->settings.stop_grace);
-    for (const Deployment& deployment : co_await impl_->deps.store.all())
-        impl_->add(deployment, std::move(adopted[deployment.id]));
+    for (const Deployment& deployment : co_await impl_->deps.store.all()) {
+        auto engines = std::move(adopted[deployment.id]);
+        const bool idle = deployment.on_demand && engines.empty();
+        const auto loop = impl_->add(deployment, std::move(engines));
+        if (idle) loop->wait_for_request();
+    }
 }
 
 Task<> DeploymentService::stop(bool leave_engines) {
@@ -219,46 +250,60 @@ Task<> DeploymentService::stop(bool leave_engines) {
         co_await engine->close();
 }
 
-Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
     check_request(request);
-    const bool is_external =
-        request.engine != "auto" && !impl_->deps.engines.get(request.engine).descriptor().needs_model;
-    if (is_external) deployments::check_config(impl_->deps.engines.get(request.engine), request.config);
-    const models::Model model =
-        is_external ? co_await impl_->external_model(request) : co_await impl_->model_for(request);
-    const EngineChoice choice =
-        co_await choose_engine(impl_->deps.engines, request.engine,
-                               model.format ? std::string(models::name_of(*model.format)) : "", request.config);
+    const bool is_external = request.engine != "auto" && !deps.engines.get(request.engine).descriptor().needs_model;
+    if (is_external) deployments::check_config(deps.engines.get(request.engine), request.config);
+    const models::Model model = is_external ? co_await external_model(request) : co_await model_for(request);
+    const EngineChoice choice = co_await choose_engine(
+        deps.engines, request.engine, model.format ? std::string(models::name_of(*model.format)) : "", request.config);
     engines::Engine& engine = *choice.engine;
     const std::string format = model.format ? std::string(models::name_of(*model.format)) : "";
     const std::string config = engine.complete(request.config, format);
     deployments::check_config(engine, config);
     check_format(engine, config, format);
     if (request.replicas > 1) check_replicates(engine);
-    co_await impl_->check_port(request.port);
+    co_await check_port(request.port);
 
-    const bool own_name = !request.name.empty();
     const TimePoint time = now();
     const DeploymentId id = DeploymentId::generate();
-    Deployment deployment{.id = id,
-                          .model_id = model.id,
-                          .model_ref = model.ref,
-                          .name = own_name ? request.name : name_for(model),
-                          .engine = std::string(engine.descriptor().name),
-                          .engine_reason = choice.reason,
-                          .status = request.auto_start ? Status::deploying : Status::stopped,
-                          .desired = request.auto_start ? Desired::running : Desired::stopped,
-                          .port = request.port,
-                          .gpu_device = request.gpu_device,
-                          .config = co_await engine.keep_secrets(id.str(), config),
-                          .effective = {},
-                          .replicas = request.replicas,
-                          .idle_unload_seconds = request.idle_unload_seconds,
-                          .last_error = {},
-                          .restarts = 0,
-                          .instances = {},
-                          .created_at = time,
-                          .updated_at = time};
+    co_return Deployment{.id = id,
+                         .model_id = model.id,
+                         .model_ref = model.ref,
+                         .name = request.name.empty() ? name_for(model) : request.name,
+                         .engine = std::string(engine.descriptor().name),
+                         .engine_reason = choice.reason,
+                         .status = request.auto_start ? Status::deploying : Status::stopped,
+                         .desired = request.auto_start ? Desired::running : Desired::stopped,
+                         .port = request.port,
+                         .gpu_device = request.gpu_device,
+                         .config = config,
+                         .effective = {},
+                         .replicas = request.replicas,
+                         .idle_unload_seconds = request.idle_unload_seconds,
+                         .last_error = {},
+                         .restarts = 0,
+                         .instances = {},
+                         .created_at = time,
+                         .updated_at = time,
+                         .on_demand = !request.auto_start,
+                         .pinned = request.pinned};
+}
+
+Task<DeploymentService::Plan> DeploymentService::plan(DeploymentRequest request) {
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    MemoryPlan memory = co_await impl_->deps.memory.plan(deployment);
+    co_await impl_->deps.models.remove_external(deployment.model_id);
+    co_return Plan{std::move(deployment), std::move(memory)};
+}
+
+Task<Deployment> DeploymentService::create(DeploymentRequest request) {
+    const bool own_name = !request.name.empty();
+    Deployment deployment = co_await impl_->draft(std::move(request));
+    if (deployment.desired == Desired::running) co_await impl_->check_memory(deployment);
+    // Secrets never reach the database.
+    engines::Engine& engine = impl_->deps.engines.get(deployment.engine);
+    deployment.config = co_await engine.keep_secrets(deployment.id.str(), deployment.config);
     std::exception_ptr failure;
     try {
         co_await impl_->insert(deployment, own_name);
@@ -266,7 +311,7 @@ Task<Deployment> DeploymentService::create(DeploymentRequest request) {
         failure = std::current_exception();
     }
     if (failure) {
-        co_await engine.forget(id.str());
+        co_await engine.forget(deployment.id.str());
         std::rethrow_exception(failure);
     }
     publish_created(impl_->deps.events, deployment);
@@ -299,8 +344,8 @@ Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentCha
         check_replicas(*changes.replicas, before.port);
         if (*changes.replicas > 1) check_replicates(impl_->deps.engines.get(before.engine));
     }
-    if (!co_await impl_->deps.store.update(
-            before.id, {changes.name, changes.config, changes.idle_unload_seconds, changes.replicas})) {
+    if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds,
+                                                       changes.replicas, changes.on_demand, changes.pinned})) {
         throw_not_found(before.id.str());
     }
     impl_->loop_of(before.id)->poke();
@@ -328,6 +373,7 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
         before.desired == Desired::running && (before.status == Status::running || before.status == Status::deploying);
     if (runs) co_return std::pair(before, false);
     co_await impl_->check_available(before);
+    co_await impl_->check_memory(before);
     co_await impl_->deps.store.set_desired(before.id, Desired::running);
     impl_->loop_of(before.id)->retry();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -335,7 +381,10 @@ Task<std::pair<Deployment, bool>> DeploymentService::start(std::string id_or_nam
 
 Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name) {
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (before.desired == Desired::stopped && before.status == Status::stopped) co_return std::pair(before, false);
+    const bool stopped = before.desired == Desired::stopped && before.status == Status::stopped;
+    if (stopped && !before.on_demand) co_return std::pair(before, false);
+    // Who stops it does not want the next request to start it again.
+    if (before.on_demand) co_await impl_->deps.store.update(before.id, {.on_demand = false});
     co_await impl_->deps.store.set_desired(before.id, Desired::stopped);
     impl_->loop_of(before.id)->poke();
     co_return std::pair(co_await impl_->announced(before.id), true);
@@ -354,9 +403,9 @@ Task<std::vector<DeploymentEvent>> DeploymentService::events(std::string id_or_n
     co_return co_await impl_->deps.store.events(deployment.id);
 }
 
-Task<std::optional<engines::EngineMetrics>> DeploymentService::metrics(std::string id_or_name) {
-    const Deployment deployment = co_await impl_->find(std::move(id_or_name));
-    co_return co_await impl_->loop_of(deployment.id)->metrics();
+std::optional<engines::MetricNames> DeploymentService::metric_names(const Deployment& deployment) const {
+    const engines::Engine* engine = impl_->deps.engines.find(deployment.engine);
+    return engine ? engine->metrics(deployment.config) : std::nullopt;
 }
 
 std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const {
@@ -368,6 +417,15 @@ Task<std::vector<EngineInfo>> DeploymentService::engines() {
     for (const auto& engine : impl_->deps.engines.all())
         found.push_back({.engine = engine.get(), .availability = co_await engine->availability()});
     co_return found;
+}
+
+std::vector<std::shared_ptr<Upstream>> DeploymentService::upstreams(const DeploymentId& id) const {
+    const auto found = impl_->reconcilers.find(id);
+    return found == impl_->reconcilers.end() ? std::vector<std::shared_ptr<Upstream>>() : found->second->upstreams();
+}
+
+LoadProgress DeploymentService::progress(const DeploymentId& id) const {
+    return impl_->loop_of(id)->progress();
 }
 
 Task<EngineLease> DeploymentService::ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,

@@ -7,6 +7,7 @@
 #include "features/deployments/deployment_engine.hpp"
 #include "features/deployments/deployment_reconciler.hpp"
 #include "features/deployments/deployment_store.hpp"
+#include "features/deployments/memory_planner.hpp"
 #include "features/models/model_service.hpp"
 
 #include <chrono>
@@ -27,12 +28,14 @@ struct DeploymentRequest {
     std::string config = "{}";
     bool auto_start = true;
     std::int64_t idle_unload_seconds = 0;
+    bool pinned = false;
 };
 
 struct DeploymentChanges {
     std::optional<std::string> name, config;
     std::optional<std::int64_t> idle_unload_seconds;
     std::optional<int> replicas = {};
+    std::optional<bool> on_demand = {}, pinned = {};
 };
 
 // Makes running engines match what the database says is wanted: one loop per deployment (a reconciler) owns its
@@ -53,6 +56,7 @@ class DeploymentService {
         EventBus& events;
         BlockingPool& files;
         const engines::EngineSet& engines;
+        MemoryPlanner& memory;
     };
     DeploymentService(Deps deps, Settings settings);
     ~DeploymentService();
@@ -64,8 +68,14 @@ class DeploymentService {
     Task<> stop(bool leave_engines);
 
     // MODEL_NOT_FOUND, MODEL_NOT_READY, UNSUPPORTED_FORMAT, NAME_TAKEN, ENGINE_UNAVAILABLE, PORT_IN_USE,
-    // VALIDATION_FAILED.
+    // VALIDATION_FAILED, INSUFFICIENT_MEMORY.
     Task<Deployment> create(DeploymentRequest request);
+    // What create() would do, without doing it.
+    struct Plan {
+        Deployment deployment;
+        MemoryPlan memory;
+    };
+    Task<Plan> plan(DeploymentRequest request);
     Task<storage::Page<Deployment>> list(DeploymentQuery query);
     Task<Deployment> get(std::string id_or_name);  // DEPLOYMENT_NOT_FOUND, as all below
     Task<Deployment> update(std::string id_or_name, DeploymentChanges changes);
@@ -75,14 +85,21 @@ class DeploymentService {
     Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
     Task<Deployment> restart(std::string id_or_name);
     Task<std::vector<DeploymentEvent>> events(std::string id_or_name);  // oldest first
-    // Of every instance that answers, added up; nullopt: none does.
-    Task<std::optional<engines::EngineMetrics>> metrics(std::string id_or_name);
+    // Under which names its instances tell their metrics; nullopt: they tell none.
+    std::optional<engines::MetricNames> metric_names(const Deployment& deployment) const;
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 
-    // The only way to an engine: waits while it is starting, until the deadline (ENGINE_TIMEOUT). STATE_CONFLICT when
-    // nobody wants it to run, ENGINE_FAILED with its last words when it keeps failing. `affinity`: requests with the
-    // same number go to the same instance while it is not busier than the others; see affinity_of.
+    // To ask the instances that answer about themselves; requests of clients take a lease instead.
+    std::vector<std::shared_ptr<Upstream>> upstreams(const DeploymentId& id) const;
+
+    // How far the start is that requests wait for.
+    LoadProgress progress(const DeploymentId& id) const;
+
+    // The only way to an engine: starts one that is on demand, and waits until the deadline (ENGINE_UNAVAILABLE with
+    // how far it is). STATE_CONFLICT when nobody wants it to run, ENGINE_FAILED with its last words when it keeps
+    // failing. `affinity`: requests with the same number go to the same instance while it is not busier than the
+    // others; see affinity_of.
     Task<EngineLease> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline,
                                    std::uint64_t affinity = 0);
     // Of what a prompt begins with, so that the instance that has it in its cache is asked again.

@@ -73,7 +73,7 @@ TEST_F(Deployments, one_start_serves_everybody_who_waits) {
 TEST_F(Deployments, whoever_waits_too_long_for_a_start_is_told) {
     world.script(R"({"ready_after_s": -1})");
     const auto created = world.create();
-    EXPECT_EQ(code_of([&] { world.lease(created, 50ms); }), ErrorCode::engine_timeout);
+    EXPECT_EQ(code_of([&] { world.lease(created, 50ms); }), ErrorCode::engine_unavailable);
 }
 
 TEST_F(Deployments, a_restart_answers_all_the_time) {

@@ -16,8 +16,8 @@ constexpr std::string_view kColumns =
     "id, model_id, (SELECT ref FROM models WHERE models.id = deployments.model_id), name, engine, engine_reason, "
     "status, "
     "desired, port, gpu_device, config, effective, replicas, idle_unload_seconds, last_error, restarts, created_at, "
-    "updated_at";
-constexpr std::size_t kColumnCount = 18;
+    "updated_at, on_demand, pinned, memory_estimated, gpu_memory_estimated";
+constexpr std::size_t kColumnCount = 22;
 
 constexpr std::string_view kInstanceColumns =
     "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at, container_id, spec";
@@ -50,7 +50,11 @@ Deployment deployment_from(const Row& row) {
             .restarts = row.int64(15),
             .instances = {},
             .created_at = row.time(16),
-            .updated_at = row.time(17)};
+            .updated_at = row.time(17),
+            .on_demand = row.int64(18) != 0,
+            .pinned = row.int64(19) != 0,
+            .memory_estimated = row.optional_int64(20),
+            .gpu_memory_estimated = row.optional_int64(21)};
 }
 
 InstanceState instance_state(std::string_view text) {
@@ -116,6 +120,10 @@ std::optional<std::string> container_of(const Instance& instance) {
     return instance.container.empty() ? std::nullopt : std::optional(instance.container);
 }
 
+std::int64_t as_int(bool flag) {
+    return flag ? 1 : 0;
+}
+
 [[noreturn]] void throw_name_taken(const std::string& name) {
     throw Error(ErrorCode::name_taken,
                 Text::format("another deployment has the name {}", "名称 {} 已被其他部署使用", name), {{"name", name}});
@@ -129,12 +137,12 @@ Task<> DeploymentStore::insert(Deployment deployment) {
             session.execute(
                 "INSERT INTO deployments (id, model_id, name, engine, engine_reason, status, desired, port, "
                 "gpu_device, config, "
-                "replicas, idle_unload_seconds, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                "?)",
+                "replicas, idle_unload_seconds, created_at, updated_at, on_demand, pinned) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 deployment.id, deployment.model_id, deployment.name, deployment.engine, deployment.engine_reason,
                 name_of(deployment.status), name_of(deployment.desired), deployment.port, deployment.gpu_device,
                 deployment.config, deployment.replicas, deployment.idle_unload_seconds, deployment.created_at,
-                deployment.updated_at);
+                deployment.updated_at, deployment.on_demand ? 1 : 0, deployment.pinned ? 1 : 0);
         });
     } catch (const Error& error) {
         if (storage::is_unique_violation(error)) throw_name_taken(deployment.name);
@@ -190,8 +198,9 @@ Task<bool> DeploymentStore::update(DeploymentId id, Wishes wishes) {
             return session.execute(
                        "UPDATE deployments SET name = COALESCE(?, name), config = COALESCE(?, config), "
                        "idle_unload_seconds = COALESCE(?, idle_unload_seconds), replicas = COALESCE(?, replicas), "
-                       "updated_at = ? WHERE id = ?",
-                       wishes.name, wishes.config, wishes.idle_unload_seconds, wishes.replicas, now(), id) > 0;
+                       "on_demand = COALESCE(?, on_demand), pinned = COALESCE(?, pinned), updated_at = ? WHERE id = ?",
+                       wishes.name, wishes.config, wishes.idle_unload_seconds, wishes.replicas,
+                       wishes.on_demand.transform(as_int), wishes.pinned.transform(as_int), now(), id) > 0;
         });
     } catch (const Error& error) {
         if (storage::is_unique_violation(error)) throw_name_taken(wishes.name.value_or(""));
@@ -211,6 +220,13 @@ Task<> DeploymentStore::set_desired(DeploymentId id, Desired desired) {
             "status = CASE WHEN status IN ('stopped', 'failed') THEN 'deploying' ELSE status END, updated_at = ? WHERE "
             "id = ?",
             now(), id);
+    });
+}
+
+Task<> DeploymentStore::set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu) {
+    co_await database_.write([&](Session& session) {
+        session.execute("UPDATE deployments SET memory_estimated = ?, gpu_memory_estimated = ? WHERE id = ?", host, gpu,
+                        id);
     });
 }
 

@@ -41,10 +41,13 @@ class DeploymentStore {
         std::optional<std::string> name, config;
         std::optional<std::int64_t> idle_unload_seconds;
         std::optional<int> replicas = {};
+        std::optional<bool> on_demand = {}, pinned = {};
     };
     Task<bool> update(DeploymentId id, Wishes wishes);  // NAME_TAKEN
     // A wish to run takes a stopped or failed deployment to deploying and forgets its last error.
     Task<> set_desired(DeploymentId id, Desired desired);
+    // What an instance was let in with; nullopt: not known.
+    Task<> set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu);
 
     // What the reconciler saw. `effective` is always written: nothing is in effect when nothing runs.
     struct Observation {

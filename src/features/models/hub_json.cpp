@@ -1,6 +1,7 @@
 #include "features/models/hub_json.hpp"
 
 #include "base/json/json.hpp"
+#include "integrations/engines/memory.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -20,11 +21,11 @@ std::string_view name_of(formats::ModelFormat format) {
     return format == formats::ModelFormat::gguf ? "gguf" : "safetensors";
 }
 
-// Weights must be in memory as a whole; a tenth more for the context is the least an engine asks for.
+// Before the download nothing but sizes is known: see rough_need.
 json::object variant_json(const formats::Variant& variant, std::optional<std::uint64_t> memory) {
     json::value fits(nullptr), reason(nullptr);
     if (variant.size && memory) {
-        const std::uint64_t needed = *variant.size + *variant.size / 10;
+        const std::uint64_t needed = engines::rough_need(*variant.size);
         fits = needed <= *memory;
         if (needed > *memory) {
             reason = fmt::format("needs about {:.1f} GB, this machine has {:.1f} GB", static_cast<double>(needed) / 1e9,
@@ -37,7 +38,8 @@ json::object variant_json(const formats::Variant& variant, std::optional<std::ui
             {"files", json::value_from(variant.files)},
             {"size", or_null(variant.size)},
             {"fits", std::move(fits)},
-            {"fits_reason", std::move(reason)}};
+            {"fits_reason", std::move(reason)},
+            {"needed_bytes", or_null(variant.size.transform(engines::rough_need))}};
 }
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include "features/models/model_service.hpp"
 
 #include "base/error/error.hpp"
+#include "base/fs/file.hpp"
 #include "base/fs/safe_path.hpp"
 #include "base/log/log.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
 
 namespace llmm::models {
 
@@ -86,6 +90,37 @@ Task<std::filesystem::path> ModelService::engine_path(ModelId id) {
     }
     fail(ErrorCode::unsupported_format, "the model {} has no file that an engine could load",
          "模型 {} 没有可供引擎加载的文件", model.name);
+}
+
+Task<std::vector<formats::GgufHeader>> ModelService::gguf_headers(ModelId id) {
+    const Model model = co_await get(id);
+    if (model.format != Format::gguf) co_return std::vector<formats::GgufHeader>();
+    const ModelRef ref = parse_model_ref(model.ref);
+    std::vector<std::filesystem::path> paths;
+    for (const ModelFile& file : co_await deps_.store.files(id))
+        if (file.path.ends_with(".gguf")) paths.push_back(deps_.blobs.model_path(link_path(ref, file.path)));
+    co_return co_await deps_.files.run([&paths] {
+        std::vector<formats::GgufHeader> headers;
+        for (const auto& path : paths) {
+            const UniqueFd fd = open_file(path, O_RDONLY);
+            auto header = formats::read_gguf(formats::DescriptorSource::whole_file(fd.get()));
+            if (!header) return std::vector<formats::GgufHeader>();
+            // Of what else lies there (the image half of a model) nothing is loaded.
+            if (headers.empty() || header->split) headers.push_back(std::move(*header));
+        }
+        return headers;
+    });
+}
+
+Task<std::vector<Model>> ModelService::siblings(ModelId id) {
+    const ModelRef ref = parse_model_ref((co_await get(id)).ref);
+    ModelQuery query{.text = ref.repo, .status = Status::ready, .source = ref.source};
+    query.limit = 200;
+    std::vector<Model> found;
+    for (Model& model : (co_await list(std::move(query))).items)
+        if (model.id != id && parse_model_ref(model.ref).repo == ref.repo) found.push_back(std::move(model));
+    std::ranges::sort(found, std::greater<>(), &Model::size_bytes);
+    co_return found;
 }
 
 Task<> ModelService::verify(ModelId id, std::function<void(double)> report) {

@@ -5,6 +5,7 @@
 #include "features/models/model.hpp"
 #include "features/models/model_ref.hpp"
 #include "features/models/model_store.hpp"
+#include "integrations/formats/gguf.hpp"
 #include "storage/blob_store.hpp"
 
 #include <atomic>
@@ -46,6 +47,10 @@ class ModelService {
     // What an engine opens: the GGUF (of a split set the first part) or the folder of safetensors, below models/.
     // MODEL_NOT_READY.
     Task<std::filesystem::path> engine_path(ModelId id);
+    // What the model's GGUF files say about themselves, in their order. Empty: it has none, or one can't be read.
+    Task<std::vector<formats::GgufHeader>> gguf_headers(ModelId id);
+    // Other ready models of the same repository, the largest first.
+    Task<std::vector<Model>> siblings(ModelId id);
     // Hashes every blob of the model again; sets it broken when one differs (DIGEST_MISMATCH). `report` gets 0..1 on
     // the event loop.
     Task<> verify(ModelId id, std::function<void(double)> report);

@@ -1,6 +1,8 @@
 #include "features/system/system_routes.hpp"
 
+#include "features/system/system_json.hpp"
 #include "http/envelope.hpp"
+#include "http/query.hpp"
 
 #include <boost/json.hpp>
 
@@ -24,6 +26,13 @@ Response plain(int status, json::value body) {
     return response;
 }
 
+std::string metric_names() {
+    std::string names;
+    for (std::size_t i = 0; i < kMetricCount; ++i)
+        names += (i == 0 ? "" : ", ") + std::string(name_of(static_cast<Metric>(i)));
+    return names;
+}
+
 constexpr std::string_view kArchitecture =
 #if defined(__x86_64__)
     "x86_64";
@@ -40,6 +49,10 @@ void SystemRoutes::add_to(Router& router) {
         {Method::get, "/api/v1/system/info", Permission::read, "getSystemInfo", Router::on(this, &SystemRoutes::info)});
     router.add({Method::get, "/api/v1/system/resources", Permission::read, "getSystemResources",
                 Router::on(this, &SystemRoutes::resources)});
+    router.add({Method::get, "/api/v1/system/resources/history", Permission::read, "getSystemResourcesHistory",
+                Router::on(this, &SystemRoutes::history)});
+    router.add({Method::get, "/api/v1/system/gpus", Permission::read, "listSystemGpus",
+                Router::on(this, &SystemRoutes::gpus)});
     router.add({Method::get, "/healthz", Permission::open, "getHealth", Router::on(this, &SystemRoutes::health)});
     router.add({Method::get, "/readyz", Permission::open, "getReadiness", Router::on(this, &SystemRoutes::readiness)});
 }
@@ -56,29 +69,26 @@ Task<Response> SystemRoutes::info(const Request& request) {
 
 Task<Response> SystemRoutes::resources(const Request& request) {
     const Resources now = co_await service_.resources();
-    json::array disks;
-    for (const Disk& disk : now.disks) {
-        disks.push_back(json::object{{"path", disk.mount_point},
-                                     {"total", disk.total},
-                                     {"free", disk.free},
-                                     {"data_directory", disk.has_data_directory}});
+    const auto engines = co_await service_.engines();
+    co_return http::ok(request, to_json(now, engines, service_.uptime_seconds()));
+}
+
+Task<Response> SystemRoutes::history(const Request& request) {
+    http::QueryReader in(request);
+    const auto metric = parse_metric(in.required_text("metric", 64));
+    if (!metric) {
+        in.add_problem("metric", {"is none of the possible values", "不是可用的值"}, {metric_names(), metric_names()});
     }
-    co_return http::ok(
-        request,
-        json::object{
-            {"cpu",
-             {{"cores", now.cores}, {"usage_percent", or_null(now.cpu_percent)}, {"load_1m", or_null(now.load_1m)}}},
-            {"memory",
-             {{"total", now.memory_total},
-              {"available", now.memory_available},
-              {"used", now.memory_total - now.memory_available}}},
-            {"process",
-             {{"rss", or_null(now.process_rss)},
-              {"open_files", or_null(now.open_files)},
-              {"threads", or_null(now.threads)},
-              {"uptime_seconds", service_.uptime_seconds()}}},
-            {"disks", std::move(disks)},
-            {"gpus", json::array{}}});
+    const std::chrono::minutes span(in.integer("minutes", 1, History::kMostMinutes).value_or(60));
+    in.finish();
+    co_return http::ok(request, to_json(*metric, service_.history(*metric, span)));
+}
+
+Task<Response> SystemRoutes::gpus(const Request& request) {
+    json::array items;
+    for (const hardware::Gpu& gpu : co_await service_.gpus())
+        items.push_back(to_json(gpu));
+    co_return http::ok(request, http::list_json(std::move(items), std::nullopt));
 }
 
 Task<Response> SystemRoutes::health(const Request&) {
@@ -90,7 +100,7 @@ Task<Response> SystemRoutes::readiness(const Request&) {
     json::array checks;
     for (const Check& check : co_await service_.readiness()) {
         ready = ready && check.ok;
-        checks.push_back(json::object{{"name", check.name}, {"ok", check.ok}, {"reason", or_null(check.reason)}});
+        checks.push_back(to_json(check));
     }
     Response response = plain(ready ? 200 : 503, json::object{{"ready", ready}, {"checks", std::move(checks)}});
     if (!ready) response.headers.push_back({"Retry-After", "5"});

@@ -16,6 +16,8 @@ class SystemRoutes {
   private:
     Task<http::Response> info(const http::Request& request);
     Task<http::Response> resources(const http::Request& request);
+    Task<http::Response> history(const http::Request& request);
+    Task<http::Response> gpus(const http::Request& request);
     Task<http::Response> health(const http::Request& request);
     Task<http::Response> readiness(const http::Request& request);
 

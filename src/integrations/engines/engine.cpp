@@ -6,6 +6,10 @@ std::string Engine::complete(const std::string& config, std::string_view) const 
     return config;
 }
 
+std::optional<MetricNames> Engine::metrics(const std::string&) const {
+    return std::nullopt;
+}
+
 Task<std::string> Engine::keep_secrets(std::string, std::string config) {
     co_return config;
 }

@@ -3,8 +3,8 @@
 #include "base/error/error.hpp"
 #include "base/net/upstream.hpp"
 #include "base/process/process.hpp"
+#include "integrations/engines/engine_metrics.hpp"
 #include "integrations/engines/engine_options.hpp"
-#include "integrations/engines/metrics.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -63,7 +63,6 @@ class EngineInstance {
     virtual Task<Health> probe() = 0;
     // What it really runs with, as the JSON object of the contract's EffectiveConfig. Throws ENGINE_FAILED.
     virtual Task<std::string> effective() = 0;
-    virtual Task<EngineMetrics> metrics() = 0;
     virtual Task<std::optional<std::uint64_t>> memory() = 0;  // nullopt: not known
     // The probable cause of an end that nobody asked for, from the last log lines.
     virtual FailureCause explain(const std::vector<std::string>& log) const = 0;
@@ -90,6 +89,8 @@ class Engine {
     virtual Details check(const std::string& config) const = 0;
     // The config with what is left to the engine filled in, so that it stays as it was chosen.
     virtual std::string complete(const std::string& config, std::string_view format) const;
+    // Under which names instances with this config tell their metrics at /metrics; nothing: they tell none.
+    virtual std::optional<MetricNames> metrics(const std::string& config) const;
     // Takes what is secret out of a config and keeps it where only this engine finds it; answers the rest.
     virtual Task<std::string> keep_secrets(std::string deployment, std::string config);
     virtual Task<> forget(std::string deployment);  // these secrets

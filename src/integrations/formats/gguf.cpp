@@ -81,6 +81,7 @@ constexpr std::string_view kKeptIntegers[] = {"file_type",
                                               "expert_count",
                                               "expert_used_count"};
 constexpr std::string_view kTokensKey = "tokenizer.ggml.tokens";
+constexpr std::string_view kMergesKey = "tokenizer.ggml.merges";
 constexpr std::string_view kAlignmentKey = "general.alignment";
 
 bool contains(const auto& range, const auto& value) {
@@ -286,6 +287,7 @@ class GgufReader {
                                             kGgufMaxArrayElements));
         }
         if (key == kTokensKey) header_.vocabulary_size = count;
+        if (key == kMergesKey) header_.merge_count = count;
         // Up to 2^30 elements of at most 8 bytes: no overflow.
         const std::uint64_t least = count * (type == ValueType::string ? kStringLengthBytes : size_of(type));
         if (!in_.require(least)) return;
@@ -301,8 +303,11 @@ class GgufReader {
 
     void keep_largest(const std::string& key, ValueType type, std::uint64_t count) {
         std::optional<std::uint64_t> largest;
-        for (std::uint64_t i = 0; i < count && in_.ok(); ++i)
-            largest = std::max(largest, read_scalar(type));
+        for (std::uint64_t i = 0; i < count && in_.ok(); ++i) {
+            const auto value = read_scalar(type);
+            if (i > 0 && value != largest) header_.varies_by_layer = true;
+            largest = std::max(largest, value);
+        }
         if (largest) integers_.emplace(key, *largest);
     }
 
@@ -390,11 +395,16 @@ class GgufReader {
         }
         const auto type_id = in_.number<std::uint32_t>();
         const auto offset = in_.number<std::uint64_t>();
-        if (in_.ok()) place_tensor(name, type_id, row, elements, offset);
+        if (in_.ok()) place_tensor({name, type_id, dimensions}, row, elements, offset);
     }
 
-    void place_tensor(const std::string& name, std::uint32_t type_id, std::uint64_t row, std::uint64_t elements,
-                      std::uint64_t offset) {
+    struct Tensor {
+        const std::string& name;
+        std::uint32_t type;
+        std::uint32_t dimensions;
+    };
+    void place_tensor(const Tensor& tensor, std::uint64_t row, std::uint64_t elements, std::uint64_t offset) {
+        const auto& [name, type_id, dimensions] = tensor;
         std::uint64_t bytes = 0;
         const TensorType* type = tensor_type(type_id);
         if (type) {
@@ -426,6 +436,21 @@ class GgufReader {
             return too_large();
         }
         next_offset_ = *next;
+        count_bytes(tensor, bytes);
+    }
+
+    // The sums stay below data_end_, which didn't overflow.
+    void count_bytes(const Tensor& tensor, std::uint64_t bytes) {
+        GgufTensorSums& sums = header_.tensor_bytes;
+        sums.all += bytes;
+        if (tensor.name == "token_embd.weight") {
+            sums.token_embedding += bytes;
+            sums.token_embedding_type = tensor.type;
+            return;
+        }
+        if (tensor.name == "output.weight") sums.output += bytes;
+        if (tensor.name.starts_with("blk.")) sums.blocks += bytes;
+        if (tensor.dimensions >= 2) sums.matrices[tensor.type] += bytes;
     }
 
     void too_large() { invalid(Text{"the tensors are larger than any file can be", "张量大小超出任何文件的可能"}); }

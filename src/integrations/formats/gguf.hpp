@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,17 @@ struct GgufSplit {
     friend bool operator==(const GgufSplit&, const GgufSplit&) = default;
 };
 
+// Bytes of the tensors in one file, by the part of the model that they belong to. Those of unknown types are missing.
+struct GgufTensorSums {
+    std::uint64_t all = 0;
+    std::uint64_t token_embedding = 0;  // of all: "token_embd.weight"
+    std::uint64_t output = 0;           // of all: "output.weight"; none when the model uses the embedding for it
+    std::uint64_t blocks = 0;           // of all: "blk.*", the layers
+    std::map<std::uint32_t, std::uint64_t> matrices;  // by type: two dimensions or more, without the embedding
+    std::optional<std::uint32_t> token_embedding_type;
+    friend bool operator==(const GgufTensorSums&, const GgufTensorSums&) = default;
+};
+
 // What a file says about itself. nullopt: it doesn't say. Nothing here has been compared with the tensor
 // data.
 struct GgufHeader {
@@ -44,9 +56,11 @@ struct GgufHeader {
     // Where a model differs from layer to layer, the largest.
     std::optional<std::uint64_t> head_count, head_count_kv;
     std::optional<std::uint64_t> key_length, value_length, sliding_window, expert_count, expert_used_count;
-    std::optional<std::uint64_t> vocabulary_size;
+    std::optional<std::uint64_t> vocabulary_size, merge_count;
+    bool varies_by_layer = false;  // head counts or lengths that differ from layer to layer
     std::optional<GgufSplit> split;
 
+    GgufTensorSums tensor_bytes;
     std::uint64_t parameter_count = 0;  // of the tensors in this file
     std::uint64_t tensor_count = 0;
     std::uint32_t alignment = kGgufDefaultAlignment;

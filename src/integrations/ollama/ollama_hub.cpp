@@ -44,6 +44,10 @@ Name parsed(const std::string& repo) {
         .with_log_note(answer.url.for_log());
 }
 
+bool is_refusal_elsewhere(const Url& asked, const HubClient::Answer& answer) {
+    return answer.response.status == 403 && !answer.url.same_origin(asked);
+}
+
 bool is_text(LayerKind kind) {
     return kind == LayerKind::prompt_template || kind == LayerKind::system || kind == LayerKind::params ||
            kind == LayerKind::messages;
@@ -121,7 +125,15 @@ Task<std::string> OllamaHub::fetch_text(Name name, Layer layer) {
     }
     const HubClient::Question question{.url = url_of(name, "blobs/sha256:" + layer.digest.hex()),
                                        .max_body_bytes = kMaxTextBytes};
-    const HubClient::Answer answer = co_await ask(name, question, false);
+    HubClient::Answer answer = co_await ask(name, question, false);
+    // The storage behind the registry refuses what it signed a moment ago: an address that has expired or a fault of
+    // its own, and no word on who may have the model.
+    for (int again = 0; again < 2 && is_refusal_elsewhere(question.url, answer); ++again)
+        answer = co_await ask(name, question, false);
+    if (is_refusal_elsewhere(question.url, answer)) {
+        fail(ErrorCode::hub_unreachable, "{} does not give out a part of {} now: try again later",
+             "{} 暂时无法提供 {} 的内容：请稍后再试", answer.url.host(), name.str());
+    }
     if (answer.response.status != 200) refuse(name, answer);
     if (Sha256::of(answer.response.body) != layer.digest) {
         fail(ErrorCode::hub_bad_response, "the registry's answer can't be used: a text of {} differs from its digest",

@@ -77,7 +77,9 @@ class Repo:
         return self.refs["refs/heads/main"]
 
     def snapshot(self, rev: str) -> Snapshot | None:
-        """Finds a branch, a tag, a full ref or a commit."""
+        """Finds a branch, a tag, a full ref or a commit; HEAD is main, as the JavaScript client asks for it."""
+        if rev == "HEAD":
+            return self.main
         for ref in (rev, f"refs/heads/{rev}", f"refs/tags/{rev}"):
             if ref in self.refs:
                 return self.refs[ref]

@@ -114,7 +114,6 @@ class RunningContainer final : public EngineInstance {
           name_(order.name),
           container_(std::move(container)),
           health_path_(engine ? engine->health_path() : "/health"),
-          metrics_(engine ? engine->metrics() : MetricsMap{}),
           endpoint_(TcpEndpoint{"127.0.0.1", static_cast<std::uint16_t>(port)}),
           upstream_(std::make_shared<Upstream>(endpoint_, UpstreamOptions{.headers = engine_key_headers(key)})) {}
 
@@ -147,7 +146,6 @@ class RunningContainer final : public EngineInstance {
     }
     Task<Health> probe() override { co_return co_await probe_path(*upstream_, health_path_); }
     Task<std::string> effective() override { co_return co_await describe_engine(*upstream_); }
-    Task<EngineMetrics> metrics() override { co_return co_await read_metrics(*upstream_, metrics_); }
     Task<std::optional<std::uint64_t>> memory() override {
         try {
             co_return co_await client_.memory(container_);
@@ -182,7 +180,6 @@ class RunningContainer final : public EngineInstance {
     LocalHost host_;
     DockerClient& client_;
     std::string instance_, name_, container_, health_path_;
-    MetricsMap metrics_;
     Endpoint endpoint_;
     std::shared_ptr<Upstream> upstream_;
     std::optional<ContainerState> end_;
@@ -224,6 +221,11 @@ Task<Availability> DockerEngine::availability() {
     } catch (const Error& error) {
         co_return Availability{.version = {}, .reason = error.message()};
     }
+}
+
+std::optional<MetricNames> DockerEngine::metrics(const std::string& config) const {
+    const EngineTemplate* engine = template_of(*templates_, config);
+    return engine && !engine->metrics().empty() ? std::optional(engine->metric_names()) : std::nullopt;
 }
 
 Details DockerEngine::check(const std::string& config) const {

@@ -109,7 +109,6 @@ class ExternalServer final : public EngineInstance {
                                                {"engine_version", nullptr},
                                                {"model", model().empty() ? json::value() : json::value(model())}});
     }
-    Task<EngineMetrics> metrics() override { co_return EngineMetrics{}; }
     Task<std::optional<std::uint64_t>> memory() override { co_return std::nullopt; }
     FailureCause explain(const std::vector<std::string>&) const override {
         return {ErrorCode::engine_unavailable, problem_};

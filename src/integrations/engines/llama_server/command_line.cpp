@@ -98,6 +98,9 @@ void add_option(Arguments& arguments, const EngineOption& option, const OptionVa
     } else if (option.key == "threads") {
         arguments.add(option.flag, std::to_string(threads_of(options)));
         arguments.add("--threads-batch", std::to_string(threads_of(options)));
+    } else if (option.key == "prompt_cache_mib") {
+        // Left alone, newer builds take up to 8 GiB; older ones keep no such cache.
+        arguments.add_if_offered(option.flag, std::to_string(options.integer(option.key)));
     } else if (option.type == OptionType::boolean) {
         if (options.boolean(option.key)) arguments.add(option.flag);
     } else if (!options.is_set(option.key)) {
@@ -137,6 +140,8 @@ std::vector<std::string> command_line(const Launch& launch) {
                              "localhost");  // no web page of elsewhere talks to a loopback port
     arguments.add_if_offered("--sleep-idle-seconds", "-1");
     arguments.add_if_offered("--log-colors", "off");
+    // From this level on it says where layers and cache are; what people ask it does not log there.
+    arguments.add_if_offered("--log-verbosity", "4");
     return arguments.take();
 }
 

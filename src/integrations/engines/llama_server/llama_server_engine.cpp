@@ -3,8 +3,8 @@
 #include "base/fs/file.hpp"
 #include "base/json/json.hpp"
 #include "integrations/engines/failure.hpp"
+#include "integrations/engines/llama_server/startup_log.hpp"
 #include "integrations/engines/local_address.hpp"
-#include "integrations/engines/template/template_api.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -13,13 +13,8 @@ namespace llmm::engines::llama_server {
 namespace {
 
 constexpr std::string_view kSocketSuffix = ".sock";
-
-const MetricsMap kMetrics{{"requests_running", "llamacpp:requests_processing"},
-                          {"requests_waiting", "llamacpp:requests_deferred"},
-                          {"prompt_tokens_total", "llamacpp:prompt_tokens_total"},
-                          {"generated_tokens_total", "llamacpp:tokens_predicted_total"},
-                          {"prompt_tokens_per_second", "llamacpp:prompt_tokens_seconds"},
-                          {"generated_tokens_per_second", "llamacpp:predicted_tokens_seconds"}};
+// A start writes some two hundred lines, more with many tensors.
+constexpr std::size_t kLinesOfAStart = 2000;
 
 [[noreturn]] void throw_unavailable(Text reason) {
     throw Error(ErrorCode::engine_unavailable, std::move(reason),
@@ -29,7 +24,7 @@ const MetricsMap kMetrics{{"requests_running", "llamacpp:requests_processing"},
 }
 
 // In the words of the contract.
-std::string to_contract(const json::object& reported) {
+std::string to_contract(const json::object& reported, const StartupLog& said) {
     const auto value = [&reported](std::string_view name) {
         const json::value* found = reported.if_contains(name);
         return found ? *found : json::value(nullptr);
@@ -38,12 +33,16 @@ std::string to_contract(const json::object& reported) {
     const json::value parallel = value("parallel");
     json::value total;
     if (per_slot.is_int64() && parallel.is_int64()) total = per_slot.get_int64() * parallel.get_int64();
-    json::object effective{{"context_size", std::move(total)},
-                           {"context_per_slot", per_slot},
-                           {"parallel", parallel},
-                           {"engine_version", value("build")},
-                           {"model_file", value("model_file")},
-                           {"chat_template_sha256", value("chat_template_sha256")}};
+    json::object effective{
+        {"context_size", std::move(total)},
+        {"context_per_slot", per_slot},
+        {"parallel", parallel},
+        {"engine_version", value("build")},
+        {"model_file", value("model_file")},
+        {"chat_template_sha256", value("chat_template_sha256")},
+        {"gpu_layers", said.gpu_layers ? json::value(*said.gpu_layers) : json::value(nullptr)},
+        {"cache_type_k", said.cache_type_k ? json::value(*said.cache_type_k) : json::value(nullptr)},
+        {"cache_type_v", said.cache_type_v ? json::value(*said.cache_type_v) : json::value(nullptr)}};
     const json::value can_read = value("modalities");
     if (const json::object* modalities = can_read.if_object()) {
         for (const auto& [name, supported] : *modalities) {
@@ -55,13 +54,21 @@ std::string to_contract(const json::object& reported) {
 
 class RunningLlamaServer final : public LocalInstance {
   public:
-    using LocalInstance::LocalInstance;
+    RunningLlamaServer(LocalHost host, const Order& order, Process process, Endpoint endpoint, SecretString key)
+        : LocalInstance(std::move(host), order, std::move(process), std::move(endpoint), std::move(key)),
+          log_(order.log) {}
     Task<Health> probe() override { co_return co_await health(*upstream()); }
-    Task<std::string> effective() override { co_return to_contract(co_await llama_server::effective(*upstream())); }
-    Task<EngineMetrics> metrics() override { co_return co_await read_metrics(*upstream(), kMetrics); }
+    Task<std::string> effective() override {
+        const json::object reported = co_await llama_server::effective(*upstream());
+        const auto said = co_await host_.files.run([this] { return read_startup_log(tail_log(log_, kLinesOfAStart)); });
+        co_return to_contract(reported, said);
+    }
     FailureCause explain(const std::vector<std::string>& log) const override {
         return explain_failure(log, ended_with());
     }
+
+  private:
+    const std::filesystem::path log_;
 };
 
 }  // namespace
@@ -98,6 +105,10 @@ Task<Availability> LlamaServerEngine::availability() {
         if (error.code() != ErrorCode::engine_unavailable) throw;
         co_return Availability{.version = {}, .reason = error.message(), .remedy = error.details()};
     }
+}
+
+std::optional<MetricNames> LlamaServerEngine::metrics(const std::string&) const {
+    return *metric_names("llama.cpp");
 }
 
 Details LlamaServerEngine::check(const std::string& config) const {

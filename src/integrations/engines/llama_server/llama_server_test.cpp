@@ -99,6 +99,15 @@ TEST(LlamaServerCommandLine, says_everything_explicitly) {
                             "--no-ui", "--metrics", "--no-slots", "--no-kv-unified", "--fit", "off"));
 }
 
+TEST(LlamaServerCommandLine, keeps_no_old_prompts_unless_asked) {
+    Launch launch = launch_with("{}");
+    EXPECT_EQ(value_of(command_line(launch), "--cache-ram"), "(absent)");  // a build without such a cache
+    launch.program.flags.insert("--cache-ram");
+    EXPECT_EQ(value_of(command_line(launch), "--cache-ram"), "0");
+    launch.options = parse_options(parse_json(R"({"prompt_cache_mib":256})"));
+    EXPECT_EQ(value_of(command_line(launch), "--cache-ram"), "256");
+}
+
 TEST(LlamaServerCommandLine, follows_the_options_and_the_build) {
     Launch launch = launch_with(R"({"chat_template":"llama3"})");
     launch.endpoint = TcpEndpoint{"127.0.0.1", 8123};

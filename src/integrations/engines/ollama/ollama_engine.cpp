@@ -200,7 +200,6 @@ class OllamaModel final : public EngineInstance {
                                                {"engine_version", number.empty() ? json::value() : json::value(number)},
                                                {"model", name_}});
     }
-    Task<EngineMetrics> metrics() override { co_return EngineMetrics{}; }
     Task<std::optional<std::uint64_t>> memory() override {
         try {
             const auto loaded = co_await find_loaded(*ollama_, name_);

@@ -23,19 +23,16 @@ class RunningProcess final : public LocalInstance {
     RunningProcess(LocalHost host, const Order& order, Process process, Endpoint endpoint, SecretString key,
                    const EngineTemplate* engine)
         : LocalInstance(std::move(host), order, std::move(process), std::move(endpoint), std::move(key)),
-          health_path_(engine ? engine->health_path() : "/health"),
-          metrics_(engine ? engine->metrics() : MetricsMap{}) {}
+          health_path_(engine ? engine->health_path() : "/health") {}
 
     Task<Health> probe() override { co_return co_await probe_path(*upstream(), health_path_); }
     Task<std::string> effective() override { co_return co_await describe_engine(*upstream()); }
-    Task<EngineMetrics> metrics() override { co_return co_await read_metrics(*upstream(), metrics_); }
     FailureCause explain(const std::vector<std::string>& log) const override {
         return explain_failure(log, ended_with());
     }
 
   private:
     std::string health_path_;
-    MetricsMap metrics_;
 };
 
 }  // namespace
@@ -82,6 +79,11 @@ Task<Availability> ProcessEngine::availability() {
     if (!formats_.empty()) co_return Availability{};
     co_return Availability{.version = {},
                            .reason = Text{"no program of its templates is installed", "其模板所用的程序均未安装"}};
+}
+
+std::optional<MetricNames> ProcessEngine::metrics(const std::string& config) const {
+    const EngineTemplate* engine = template_of(*all_, config);
+    return engine && !engine->metrics().empty() ? std::optional(engine->metric_names()) : std::nullopt;
 }
 
 Details ProcessEngine::check(const std::string& config) const {

@@ -22,6 +22,7 @@ class ProcessEngine final : public Engine {
     std::vector<EngineDescriptor> templates() const override;
     Task<Availability> availability() override;
     Details check(const std::string& config) const override;
+    std::optional<MetricNames> metrics(const std::string& config) const override;
     std::string complete(const std::string& config, std::string_view format) const override;
     Task<Record> prepare(const Order& order) override;
     Task<std::unique_ptr<EngineInstance>> start(Order order, Record prepared) override;

@@ -52,6 +52,21 @@ json::object without_template(const std::string& config) {
 
 }  // namespace
 
+MetricNames EngineTemplate::metric_names() const {
+    const auto names = [this](const char* ours) {
+        const auto found = metrics_.find(ours);
+        return found == metrics_.end() ? std::vector<std::string>() : std::vector{found->second};
+    };
+    return {.requests_running = names("requests_running"),
+            .requests_waiting = names("requests_waiting"),
+            .prompt_tokens_total = names("prompt_tokens_total"),
+            .generated_tokens_total = names("generated_tokens_total"),
+            .prompt_tokens_per_second = names("prompt_tokens_per_second"),
+            .generated_tokens_per_second = names("generated_tokens_per_second"),
+            .time_to_first_token_seconds = names("time_to_first_token_seconds"),
+            .kv_cache_usage = names("kv_cache_usage")};
+}
+
 EngineDescriptor EngineTemplate::descriptor() const {
     return {.name = name_, .title = title_, .formats = formats_, .options = options_};
 }

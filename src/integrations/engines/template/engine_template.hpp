@@ -1,5 +1,6 @@
 #pragma once
 #include "base/error/error.hpp"
+#include "integrations/engines/engine_metrics.hpp"
 #include "integrations/engines/engine_options.hpp"
 
 #include <deque>
@@ -48,6 +49,7 @@ class EngineTemplate {
     // A variable that gets a random key for this instance; empty: it has none.
     const std::string& key_variable() const { return key_variable_; }
     int preference() const { return preference_; }  // the highest that fits is taken where none is named
+    MetricNames metric_names() const;
     bool uses_gpus() const { return uses_gpus_; }
     std::int64_t memory_bytes() const { return memory_bytes_; }  // limit; 0: none
     std::int64_t shared_memory_bytes() const { return shared_memory_bytes_; }

@@ -24,7 +24,7 @@ constexpr std::string_view kMetrics[] = {"requests_running",
                                          "prompt_tokens_per_second",
                                          "generated_tokens_per_second",
                                          "time_to_first_token_seconds",
-                                         "kv_cache_use"};
+                                         "kv_cache_usage"};
 
 bool is_name(std::string_view text) {
     return !text.empty() && text.size() <= 63 && std::isalnum(static_cast<unsigned char>(text[0])) &&

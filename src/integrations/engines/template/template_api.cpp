@@ -92,10 +92,4 @@ Task<std::string> describe_engine(Upstream& engine) {
                                            {"model", text(at(models, "/data/0/id"))}});
 }
 
-Task<EngineMetrics> read_metrics(Upstream& engine, MetricsMap map) {
-    const auto page = co_await fetch(engine, "/metrics");
-    if (!page) co_return EngineMetrics{};
-    co_return map_metrics(map, parse_samples(*page));
-}
-
 }  // namespace llmm::engines

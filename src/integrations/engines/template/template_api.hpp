@@ -2,7 +2,6 @@
 #include "base/async/task.hpp"
 #include "base/net/upstream.hpp"
 #include "integrations/engines/engine.hpp"
-#include "integrations/engines/metrics.hpp"
 
 #include <string>
 
@@ -14,7 +13,5 @@ Task<Health> probe_path(Upstream& engine, std::string path);
 // What it says about itself at the places where llama.cpp, vLLM, SGLang and others do; what none says is null. Throws
 // ENGINE_FAILED when it does not even list its models.
 Task<std::string> describe_engine(Upstream& engine);
-// From its page of metrics; nothing when it has none.
-Task<EngineMetrics> read_metrics(Upstream& engine, MetricsMap map);
 
 }  // namespace llmm::engines

@@ -1,0 +1,104 @@
+#include "features/deployments/memory_planner_json.hpp"
+
+#include "base/json/json.hpp"
+#include "integrations/engines/llama_server/llama_server_engine.hpp"
+
+#include <boost/json.hpp>
+
+namespace llmm::deployments {
+
+namespace json = boost::json;
+namespace llama_server = engines::llama_server;
+
+namespace {
+
+template <class T>
+json::value or_null(const std::optional<T>& value) {
+    return value ? json::value_from(*value) : json::value(nullptr);
+}
+
+json::object bytes_json(const Bytes& bytes) {
+    json::object object;
+    for (const auto& [device, amount] : bytes)
+        object[device] = amount;
+    return object;
+}
+
+const std::string& in(const Text& text, bool chinese) {
+    return chinese ? text.zh : text.en;
+}
+
+}  // namespace
+
+std::optional<llama_server::MemorySettings> memory_settings_of(const std::string& engine, const std::string& config,
+                                                               const std::string& gpu_device, bool has_gpu) {
+    if (engine != llama_server::kDescriptor.name) return std::nullopt;
+    const engines::Order order{.deployment = {},
+                               .instance = {},
+                               .name = {},
+                               .model = {},
+                               .model_ref = {},
+                               .gpu_device = gpu_device,
+                               .port = {},
+                               .config = config,
+                               .log = {}};
+    return llama_server::memory_settings(llama_server::options_of(order), has_gpu);
+}
+
+std::string with_context_size(const std::string& config, std::int64_t tokens) {
+    json::value changed = parse_json(config);
+    changed.as_object()["context_size"] = tokens;
+    return json::serialize(changed);
+}
+
+json::object to_json(const MemoryPlan& plan, bool chinese) {
+    json::array terms, memory, obstacles, evictions, ways;
+    for (const engines::MemoryTerm& term : plan.estimate.terms) {
+        terms.push_back(json::object{{"name", term.name},
+                                     {"place", engines::name_of(term.place)},
+                                     {"bytes", or_null(term.bytes)},
+                                     {"how", in(term.how, chinese)}});
+    }
+    for (const DeviceMemory& device : plan.memory) {
+        memory.push_back(json::object{{"device", device.device},
+                                      {"name", device.name},
+                                      {"total", or_null(device.total)},
+                                      {"free", or_null(device.free)},
+                                      {"available", or_null(device.unspoken)}});
+    }
+    for (const Shortage& shortage : plan.shortages) {
+        obstacles.push_back(json::object{{"code", "INSUFFICIENT_MEMORY"},
+                                         {"device", shortage.device},
+                                         {"needed_bytes", shortage.needed},
+                                         {"free_bytes", shortage.free}});
+    }
+    for (const Eviction& eviction : plan.evictions) {
+        evictions.push_back(json::object{{"deployment_id", eviction.deployment.str()},
+                                         {"name", eviction.name},
+                                         {"bytes", bytes_json(eviction.bytes)},
+                                         {"score", eviction.score}});
+    }
+    for (const WayOut& way : plan.ways_out) {
+        ways.push_back(json::object{
+            {"kind", way.kind}, {"value", way.value}, {"bytes", way.bytes}, {"text", in(way.text, chinese)}});
+    }
+    return {
+        {"devices", json::value_from(plan.devices)},
+        {"fits", plan.known    ? json::value(plan.fits() || !plan.evictions.empty())
+                 : plan.fits() ? json::value(nullptr)
+                               : json::value(false)},
+        {"estimated_bytes", plan.known ? json::value(plan.estimate.at_least(engines::Place::host) +
+                                                     plan.estimate.at_least(engines::Place::gpu))
+                                       : json::value(nullptr)},
+        {"at_least_bytes", plan.estimate.at_least(engines::Place::host) + plan.estimate.at_least(engines::Place::gpu)},
+        {"reclaimable_bytes", plan.estimate.reclaimable},
+        {"measured_bytes", or_null(plan.measured)},
+        {"needs", bytes_json(plan.needs)},
+        {"terms", std::move(terms)},
+        {"memory", std::move(memory)},
+        {"obstacles", std::move(obstacles)},
+        {"would_evict", std::move(evictions)},
+        {"would_fit", std::move(ways)}};
+}
+
+}  // namespace llmm::deployments
