@@ -25,6 +25,11 @@ test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitiz
 	@scripts/setup --for test
 	@scripts/test $(if $(SANITIZE),--sanitize $(SANITIZE))
 
+test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
+	@scripts/setup --for test
+	@scripts/build release
+	@scripts/test-kill-deployments $(KILLS)
+
 test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
 	@scripts/setup --for test
 	@scripts/build dev unit-tests

@@ -251,7 +251,7 @@ struct App::Parts {
           store_store(database),
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
-          engines(make_engines(config, executor, files)),
+          engines(make_engines(config, resources, executor, files, queue)),
           memory_store(database),
           memory_planner({deployment_store, memory_store, models, files, gpus},
                          static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),

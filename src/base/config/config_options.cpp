@@ -134,7 +134,7 @@ std::vector<ConfigOption> make_options() {
                LLMM_MEMBER(huggingface.token)),
         integer("huggingface.cache_seconds", 0, 86'400, "How long search results are kept",
                 LLMM_MEMBER(huggingface.cache_seconds)),
-        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine (not used yet)", LLMM_MEMBER(ollama.host)),
+        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine", LLMM_MEMBER(ollama.host)),
         text("ollama.registry", {"OLLAMA_REGISTRY"}, "Ollama registry that models are pulled from",
              LLMM_MEMBER(ollama.registry)),
         text("modelscope.endpoint", {"MODELSCOPE_ENDPOINT"}, "ModelScope hub or a mirror of it",
@@ -194,7 +194,7 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(gateway.heartbeat_seconds)),
         integer("usage.flush_milliseconds", 10, 60'000, "Usage that a killed service may lose",
                 LLMM_MEMBER(usage.flush_milliseconds)),
-        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
+        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API: unix:///path of its socket", LLMM_MEMBER(docker.host)),
     };
 }
 
