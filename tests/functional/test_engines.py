@@ -74,8 +74,8 @@ def test_somebody_elses_server_is_used_and_followed(service, llama_server):
 
 
 def test_a_wrong_key_is_told_and_a_new_one_is_taken(service, llama_server):
-    failed = external(service, llama_server["url"], status="failed", api_key="wrong")
-    assert "API key" in failed["last_error"]
+    external(service, llama_server["url"], status="failed", api_key="wrong")  # it may still be starting
+    settled(service, "theirs", lambda d: "API key" in (d["last_error"] or ""), "the wrong key is told")
     service.data("PATCH", "/api/v1/deployments/theirs", {"config": {"url": llama_server["url"], "api_key": "sesame"}})
     until(lambda: stream_answer(service, "theirs", max_tokens=4)[-1] == "message.end", "the new key is used")
 

@@ -1,5 +1,6 @@
 #include "integrations/engines/template/engine_template.hpp"
 
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <fstream>
