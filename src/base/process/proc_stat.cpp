@@ -1,5 +1,6 @@
 #include "base/process/proc_stat.hpp"
 
+#include "base/fs/file.hpp"
 #include "base/process/process.hpp"
 
 #include <array>

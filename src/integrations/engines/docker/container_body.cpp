@@ -32,7 +32,10 @@ std::vector<std::string> split(const std::string& list) {
 // Count and DeviceIDs exclude each other.
 json::array device_requests(const ContainerOrder& container) {
     if (!container.engine.uses_gpus() || container.order.gpu_device == "cpu") return {};
-    json::object request{{"Driver", "nvidia"}, {"Capabilities", json::array{json::array{"gpu"}}}};
+    // A list of lists: any of them, all of each. In braces the outer list would vanish.
+    json::array capabilities;
+    capabilities.emplace_back(json::array{"gpu"});
+    json::object request{{"Driver", "nvidia"}, {"Capabilities", std::move(capabilities)}};
     if (container.order.gpu_device == "auto") {
         request["Count"] = -1;
     } else {

@@ -104,7 +104,6 @@ TEST(ContainerBody, hostile_texts_change_nothing_beyond_their_place) {
                                          std::string("a\0b", 3),
                                          "--entrypoint=/bin/sh",
                                          "' OR 1=1 --",
-                                         "\xff\xfe",
                                          "模型",
                                          "{\"HostConfig\":{}}",
                                          "--ctx-size=1",
