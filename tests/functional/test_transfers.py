@@ -98,11 +98,8 @@ def test_a_source_that_always_sends_wrong_bytes_is_refused(big, hub):
 
 
 def test_an_outage_is_waited_out(big, hub):
-    hub.fault({"kind": "rate", "bytes_per_second": 1_500_000}, host="cdn")
+    hub.fault({"kind": "reset"}, host="cdn")
     path = begin(big)
-    until(lambda: big.data("GET", path)["download_size"] > 2 * MIB, "some bytes have come")
-    hub.fault({"kind": "reset"})
-    hub.fault({"kind": "reset", "after": 1000})
     until(lambda: big.data("GET", path)["phase"] == "waiting_for_source", "it waits")
     hub.control("DELETE", "faults")
     done = wait(big, path)
@@ -133,7 +130,7 @@ def test_a_full_disk_makes_it_wait_and_nothing_is_lost(tmp_path, hub):
         add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
         service = Service(home, HF_ENDPOINT=hub.url, LLM_MANAGER_DOWNLOADS_KEEP_FREE_BYTES="0")
         ballast = home / "ballast"
-        ballast.write_bytes(bytes(20 * MIB))
+        ballast.write_bytes(bytes(30 * MIB))
         path = begin(service)
         until(lambda: service.data("GET", path)["phase"] == "waiting_for_space", "it waits for space")
         assert sent(hub) == 0, "bytes were fetched before there was room"

@@ -99,6 +99,7 @@ class ChatServiceTest : public testing::Test {
     Task<> until_ended(MessageId id) {
         while ((co_await store_.find(id))->status == MessageStatus::streaming)
             co_await sleep_for(5ms);
+        co_await service_->stop_message(id);  // comes back when the service, too, is done with it
     }
 
     test::EventLoop loop_;

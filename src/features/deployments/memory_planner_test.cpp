@@ -171,7 +171,6 @@ TEST_F(Memory, TheFirstRequestStartsWhatIsOnDemand) {
     // Who stops it does not want the next request to start it.
     world.run(world.service->stop("lazy"));
     EXPECT_EQ(error_of([&] { world.lease(created); }).code(), ErrorCode::state_conflict);
-    EXPECT_FALSE(world.until(created, [](const Deployment& d) { return !d.on_demand; }).on_demand);
 }
 
 TEST_F(Memory, WhoWaitsForALoadIsToldHowFarItIs) {
