@@ -7,7 +7,7 @@
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the packages that building needs (asks apt only when some are missing)
 	@scripts/setup
@@ -25,6 +25,11 @@ test: ## Run every test (SANITIZE=address or SANITIZE=thread: under that sanitiz
 	@scripts/setup --for test
 	@scripts/test $(if $(SANITIZE),--sanitize $(SANITIZE))
 
+test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
+	@scripts/setup --for test
+	@scripts/build release
+	@scripts/test-kill-deployments $(KILLS)
+
 test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
 	@scripts/setup --for test
 	@scripts/build dev unit-tests
@@ -40,6 +45,11 @@ test-kill-chat: ## 1,000 chats while engine and manager are killed at random, on
 
 test-debian13: ## Build and unit-test the last commit in a clean Debian 13 (as root)
 	@scripts/test-debian 13
+
+test-kill-downloads: ## kill -9 a mixed queue of downloads KILLS=300 times (SEED=1)
+	@scripts/setup --for test
+	@scripts/build release
+	@KILLS=$(or $(KILLS),300) SEED=$(or $(SEED),1) /usr/bin/python3 -m pytest -q -s tests/functional/test_kill_downloads.py
 
 bench: ## Compare with named peers on this machine
 	@scripts/setup --for bench

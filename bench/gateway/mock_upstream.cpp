@@ -370,7 +370,7 @@ int main(int argc, char** argv) {
                 "--cache-type-k V\n--cache-type-v V\n--embeddings\n--chat-template V\n--jinja\n--no-jinja\n"
                 "--offline\n--no-ui\n--no-webui\n--metrics\n--slots\n--no-slots\n--no-kv-unified\n--fit V\n"
                 "--no-context-shift\n--cors-origins V\n--sleep-idle-seconds V\n--log-colors V\n"
-                "--timeout V\n--device V\n--main-gpu V\n",
+                "--timeout V\n--device V\n--main-gpu V\n--cache-ram V\n--api-key-file V\n",
                 stdout);
             return 0;
         }

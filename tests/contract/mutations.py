@@ -36,7 +36,8 @@ class _Mutator:
         yield from self._object(self._schema, ())
 
     def _object(self, schema, path):
-        yield self._with(f"{_dotted(path + (UNKNOWN_FIELD,))} is unknown", path + (UNKNOWN_FIELD,), 1)
+        if schema.get("additionalProperties") is False:
+            yield self._with(f"{_dotted(path + (UNKNOWN_FIELD,))} is unknown", path + (UNKNOWN_FIELD,), 1)
         for name in schema.get("required", ()):
             yield self._without(path, [name])
         alternatives = _alternatives(schema)

@@ -1,5 +1,6 @@
 """Fixtures of the black-box tests."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from service import ROOT, Service  # noqa: E402
 
 from hub_process import HubProcess  # noqa: E402
+
+
+NOT_RUN = {}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(what, reason, ci=True): not run where there is a reason why this is not here; in CI only with ci=False")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests whose need is not met are left out and counted aloud; in CI they run, and fail."""
+    out = []
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            what, reason = marker.args
+            if reason and (os.environ.get("CI") != "true" or not marker.kwargs.get("ci", True)):
+                out.append(item)
+                NOT_RUN.setdefault((what, reason), []).append(item)
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
+
+
+def pytest_terminal_summary(terminalreporter):
+    for (what, reason), items in NOT_RUN.items():
+        terminalreporter.write_line(f"{len(items)} tests that need {what} were not run: {reason}")
 
 
 @pytest.fixture

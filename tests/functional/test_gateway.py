@@ -1,6 +1,7 @@
 """The gateway with the real engine: OpenAI's, Anthropic's and Ollama's dialect, their errors, and the usage."""
 
 import json
+import time
 
 import pytest
 from gateway_client import ANSWER, QUESTION, ask, call, lines, stream, usage
@@ -207,3 +208,14 @@ def test_usage_counts_every_request(make_service):
     assert status == 200 and headers["Content-Type"].startswith("text/csv")
     assert table.decode().splitlines()[0].startswith("day,model,requests,failed,cancelled,tokens_in")
     assert service.error("GET", "/api/v1/usage?group_by=nonsense") == "VALIDATION_FAILED"
+
+
+def test_a_killed_service_has_lost_at_most_one_interval_of_usage(make_service):
+    service = make_service(LLM_MANAGER_USAGE_FLUSH_MILLISECONDS="100")
+    for _ in range(5):
+        call(service, "POST", "/v1/chat/completions", {"model": "nobody", "messages": QUESTION})
+    time.sleep(1)  # ten intervals
+    service.kill()
+    service.start()
+    [total] = usage(service, "model")
+    assert (total["model"], total["requests"], total["failed"]) == ("nobody", 5, 5)

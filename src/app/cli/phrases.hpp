@@ -187,6 +187,8 @@ inline constexpr Phrase downloading{"downloading", "下载中"};
 inline constexpr Phrase completed{"complete", "已完成"};
 inline constexpr Phrase verifying{"verifying", "校验中"};
 inline constexpr Phrase publishing{"finishing", "收尾中"};
+inline constexpr Phrase waiting_for_space{"waiting for disk space", "等待磁盘空间"};
+inline constexpr Phrase waiting_for_source{"waiting for the source", "等待来源恢复"};
 inline constexpr Phrase eta{"{} left", "剩余 {}"};
 inline constexpr Phrase more_files{"… and {} more files", "……另有 {} 个文件"};
 inline constexpr Phrase removed_model{"Removed {}; {} freed.", "已删除 {}，释放 {}。"};

@@ -90,6 +90,8 @@ std::string phase_text(const json::object& download, const Texts& text) {
     if (phase == "resolving") return text(phrases::resolving);
     if (phase == "verifying") return text(phrases::verifying);
     if (phase == "publishing") return text(phrases::publishing);
+    if (phase == "waiting_for_space") return text(phrases::waiting_for_space);
+    if (phase == "waiting_for_source") return text(phrases::waiting_for_source);
     return text(phrases::downloading);
 }
 

@@ -77,7 +77,8 @@ struct Config {
 
     struct Downloads {
         std::int64_t concurrent = 2;
-        std::int64_t connections = 4;
+        std::int64_t connections = 16;
+        std::int64_t speed_limit = 0;
         std::int64_t keep_free_bytes = 256 * 1024 * 1024;
     } downloads;
 

@@ -134,7 +134,7 @@ std::vector<ConfigOption> make_options() {
                LLMM_MEMBER(huggingface.token)),
         integer("huggingface.cache_seconds", 0, 86'400, "How long search results are kept",
                 LLMM_MEMBER(huggingface.cache_seconds)),
-        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine (not used yet)", LLMM_MEMBER(ollama.host)),
+        text("ollama.host", {"OLLAMA_HOST"}, "An Ollama to use as engine", LLMM_MEMBER(ollama.host)),
         text("ollama.registry", {"OLLAMA_REGISTRY"}, "Ollama registry that models are pulled from",
              LLMM_MEMBER(ollama.registry)),
         text("modelscope.endpoint", {"MODELSCOPE_ENDPOINT"}, "ModelScope hub or a mirror of it",
@@ -155,8 +155,10 @@ std::vector<ConfigOption> make_options() {
         list("network.allowed_hosts", {}, "Private hosts that may be fetched from: host or host:port",
              LLMM_MEMBER(network.allowed_hosts)),
         integer("downloads.concurrent", 1, 32, "Downloads at the same time", LLMM_MEMBER(downloads.concurrent)),
-        integer("downloads.connections", 1, 32, "Files of one download at the same time",
+        integer("downloads.connections", 1, 32, "Connections to one source, of all downloads together, at most",
                 LLMM_MEMBER(downloads.connections)),
+        integer("downloads.speed_limit", 0, std::int64_t{1} << 40,
+                "Bytes a second of all downloads together; 0: no limit", LLMM_MEMBER(downloads.speed_limit)),
         integer("downloads.keep_free_bytes", 0, std::int64_t{1} << 50, "Disk space that a download leaves free",
                 LLMM_MEMBER(downloads.keep_free_bytes)),
         text("engines.llama_server", {"LLM_MANAGER_LLAMA_SERVER"}, "llama-server program; else it is searched",
@@ -192,7 +194,7 @@ std::vector<ConfigOption> make_options() {
                 LLMM_MEMBER(gateway.heartbeat_seconds)),
         integer("usage.flush_milliseconds", 10, 60'000, "Usage that a killed service may lose",
                 LLMM_MEMBER(usage.flush_milliseconds)),
-        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API (not used yet)", LLMM_MEMBER(docker.host)),
+        text("docker.host", {"DOCKER_HOST"}, "Docker Engine API: unix:///path of its socket", LLMM_MEMBER(docker.host)),
     };
 }
 

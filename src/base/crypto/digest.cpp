@@ -2,6 +2,9 @@
 
 #include "base/error/error.hpp"
 
+#include <algorithm>
+#include <nettle/sha2.h>
+
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
@@ -69,8 +72,10 @@ Sha256 Sha256::of(std::string_view data) {
     return of(std::as_bytes(std::span(data)));
 }
 
+// nettle's, for its state is a documented plain struct; OpenSSL 3 keeps its own to itself (docs/decisions/0005).
 struct Sha256Stream::State {
-    Context context = start(EVP_sha256());
+    State() { sha256_init(&context); }
+    sha256_ctx context;
 };
 
 Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {}
@@ -79,11 +84,29 @@ Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;
 Sha256Stream& Sha256Stream::operator=(Sha256Stream&&) noexcept = default;
 
 void Sha256Stream::update(std::span<const std::byte> data) {
-    EVP_DigestUpdate(state_->context.get(), data.data(), data.size());
+    sha256_update(&state_->context, data.size(), reinterpret_cast<const std::uint8_t*>(data.data()));
 }
 
 Sha256 Sha256Stream::finish() {
-    return Sha256(finish_hex(state_->context.get()));
+    std::array<unsigned char, SHA256_DIGEST_SIZE> bytes;
+    sha256_digest(&state_->context, bytes.size(), bytes.data());
+    return Sha256(to_hex(bytes));
+}
+
+std::optional<Sha256Stream::Midstate> Sha256Stream::midstate() const {
+    const sha256_ctx& context = state_->context;
+    if (context.index != 0) return std::nullopt;
+    Midstate midstate{.bytes = context.count * SHA256_BLOCK_SIZE, .words = {}};
+    std::copy_n(context.state, midstate.words.size(), midstate.words.begin());
+    return midstate;
+}
+
+Sha256Stream Sha256Stream::from(const Midstate& midstate) {
+    Sha256Stream stream;
+    sha256_ctx& context = stream.state_->context;
+    std::copy(midstate.words.begin(), midstate.words.end(), context.state);
+    context.count = midstate.bytes / SHA256_BLOCK_SIZE;
+    return stream;
 }
 
 std::string git_blob_sha1(std::span<const std::byte> content) {

@@ -2,6 +2,7 @@
 #include <array>
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,6 +38,15 @@ class Sha256Stream {
 
     void update(std::span<const std::byte> data);
     Sha256 finish();  // the stream can't be used afterwards
+
+    // The state between two blocks of 64 bytes, from which hashing can go on in another process. nullopt at any other
+    // place.
+    struct Midstate {
+        std::uint64_t bytes = 0;
+        std::array<std::uint32_t, 8> words{};
+    };
+    std::optional<Midstate> midstate() const;
+    static Sha256Stream from(const Midstate& midstate);
 
   private:
     struct State;

@@ -16,6 +16,21 @@ TEST(Sha256, pieces_give_the_digest_of_the_whole) {
     EXPECT_EQ(stream.finish(), Sha256::of("abc"));
 }
 
+TEST(Sha256, goes_on_from_a_saved_state) {
+    const std::string text(1000, 'x');
+    const auto bytes = std::as_bytes(std::span(text));
+    Sha256Stream first;
+    first.update(bytes.first(100));
+    EXPECT_FALSE(first.midstate());
+    first.update(bytes.subspan(100, 28));
+    const auto midstate = first.midstate();
+    ASSERT_TRUE(midstate);
+    EXPECT_EQ(midstate->bytes, 128u);
+    Sha256Stream second = Sha256Stream::from(*midstate);
+    second.update(bytes.subspan(128));
+    EXPECT_EQ(second.finish(), Sha256::of(text));
+}
+
 TEST(Sha256, parse_takes_only_a_whole_digest) {
     const std::string hex(64, 'A');
     ASSERT_TRUE(Sha256::parse(hex));

@@ -12,7 +12,6 @@
 namespace llmm {
 namespace {
 
-constexpr long kStreamBufferBytes = 512 * 1024;
 constexpr long kFetchBufferBytes = 32 * 1024;
 
 template <class T>
@@ -64,7 +63,11 @@ HttpFailure failure_of(CURLcode result) {
 
 CurlTransfer::CurlTransfer(HttpRequest request, const HttpClient::Options& options, const UrlGuard& guard,
                            BodySink* sink, asio::any_io_executor network)
-    : request_(std::move(request)), guard_(guard), sink_(sink), stall_timer_(std::move(network)) {
+    : request_(std::move(request)),
+      guard_(guard),
+      sink_(sink),
+      stall_timer_(network),
+      pause_timer_(std::move(network)) {
     check_request(request_);
     const std::string proxy = proxy_for(options, request_.url);
     direct_ = proxy.empty();
@@ -103,12 +106,9 @@ void CurlTransfer::set_limits(const HttpClient::Options& options) {
     set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     set(easy, CURLOPT_TCP_NODELAY, 1L);
     set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    set(easy, CURLOPT_BUFFERSIZE, sink_ != nullptr ? kStreamBufferBytes : kFetchBufferBytes);
+    set(easy, CURLOPT_BUFFERSIZE, sink_ != nullptr ? static_cast<long>(request_.buffer_bytes) : kFetchBufferBytes);
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, to_curl_ms(request_.connect_timeout));
     set(easy, CURLOPT_TIMEOUT_MS, to_curl_ms(request_.total_timeout));
-    if (request_.max_bytes_per_second > 0) {
-        set(easy, CURLOPT_MAX_RECV_SPEED_LARGE, static_cast<curl_off_t>(request_.max_bytes_per_second));
-    }
     set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     set(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -174,7 +174,7 @@ std::chrono::steady_clock::time_point CurlTransfer::last_progress() {
     curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &connected_after);
     curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
     // The connect timeout rules until there is a connection.
-    if (connected_after == 0 || uploaded != uploaded_) last_receipt_ = Clock::now();
+    if (connected_after == 0 || uploaded != uploaded_ || paused_) last_receipt_ = Clock::now();
     uploaded_ = uploaded;
     return last_receipt_;
 }
@@ -222,7 +222,27 @@ bool CurlTransfer::on_body(std::span<const std::byte> data) {
         return false;
     }
     last_receipt_ = Clock::now();  // after the sink, whose time is not the server's
+    if (sink_ != nullptr) pause_if_wanted();
     return true;
+}
+
+// libcurl's own limit of the speed is looked at only between rounds of up to a hundred full buffers.
+bool CurlTransfer::pause_if_wanted() {
+    const auto wait = sink_->pause();
+    if (wait <= std::chrono::milliseconds::zero()) return false;
+    paused_ = true;  // when more comes: a transfer that has all its bytes must not wait for anything
+    pause_timer_.expires_after(wait);
+    pause_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+        if (const auto self = weak.lock(); self && !error) self->go_on_or_wait();
+    });
+    return true;
+}
+
+void CurlTransfer::go_on_or_wait() {
+    if (!done_ || pause_if_wanted()) return;
+    paused_ = false;
+    last_receipt_ = Clock::now();
+    if (std::exchange(holding_, false)) curl_easy_pause(easy_.get(), CURLPAUSE_CONT);
 }
 
 // Anything but the size tells libcurl to end the transfer; no exception may cross it.
@@ -238,6 +258,10 @@ std::size_t CurlTransfer::header_callback(char* data, std::size_t size, std::siz
 
 std::size_t CurlTransfer::body_callback(char* data, std::size_t size, std::size_t count, void* self) {
     auto& transfer = *static_cast<CurlTransfer*>(self);
+    if (transfer.paused_) {
+        transfer.holding_ = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     try {
         if (transfer.on_body(std::as_bytes(std::span(data, size * count)))) return size * count;
     } catch (...) {
@@ -285,6 +309,7 @@ void CurlTransfer::finish_with(std::exception_ptr error) {
     HttpResponse response;
     if (!error) response = {head_.status(), head_.take_headers(), stopped_by_sink_ ? std::string() : std::move(body_)};
     stall_timer_.cancel();
+    pause_timer_.cancel();
     std::exchange(done_, nullptr)(std::move(error), std::move(response));
 }
 

@@ -16,7 +16,7 @@ namespace llmm {
 
 // One request on its way through libcurl: the handle with all its settings, and what has arrived so far. Made on the
 // caller's thread, used on the network thread from CurlLoop::start until `done` was called.
-class CurlTransfer {
+class CurlTransfer : public std::enable_shared_from_this<CurlTransfer> {
   public:
     using Done = std::move_only_function<void(std::exception_ptr, HttpResponse)>;
 
@@ -58,6 +58,8 @@ class CurlTransfer {
 
     bool on_header_line(std::string_view line);
     bool on_body(std::span<const std::byte> data);
+    bool pause_if_wanted();
+    void go_on_or_wait();
     int open_socket(const curl_sockaddr& address);
     bool give_up(HttpFailure failure, std::string what);
     std::exception_ptr error_for(CURLcode result);
@@ -69,7 +71,7 @@ class CurlTransfer {
     HttpRequest request_;
     const UrlGuard& guard_;
     BodySink* sink_;
-    asio::steady_timer stall_timer_;
+    asio::steady_timer stall_timer_, pause_timer_;
     bool direct_ = true;
     // Before easy_, which refers to it until it is gone.
     std::unique_ptr<curl_slist, ListDeleter> headers_;
@@ -82,6 +84,8 @@ class CurlTransfer {
     std::size_t body_bytes_ = 0;
     bool stopped_by_sink_ = false;
     bool blocked_ = false;
+    bool paused_ = false;
+    bool holding_ = false;      // libcurl keeps bytes back until it hears that the pause is over
     std::exception_ptr error_;  // why a callback ended the transfer
     Clock::time_point last_receipt_ = Clock::now();
     curl_off_t uploaded_ = 0;

@@ -33,9 +33,25 @@ std::optional<Endpoint> parse_tcp(std::string_view text) {
 
 std::string to_string(const Endpoint& endpoint) {
     if (const auto* local = std::get_if<UnixEndpoint>(&endpoint)) return std::string(kUnix) + local->path;
-    const auto& tcp = std::get<TcpEndpoint>(endpoint);
+    const auto* remote = std::get_if<RemoteEndpoint>(&endpoint);
+    const TcpEndpoint tcp = remote ? TcpEndpoint{remote->host, remote->port} : std::get<TcpEndpoint>(endpoint);
     const bool is_v6 = tcp.address.find(':') != std::string::npos;
-    return fmt::format(fmt::runtime(is_v6 ? "http://[{}]:{}" : "http://{}:{}"), tcp.address, tcp.port);
+    return fmt::format(fmt::runtime(is_v6 ? "{}://[{}]:{}" : "{}://{}:{}"), remote && remote->tls ? "https" : "http",
+                       tcp.address, tcp.port);
+}
+
+bool may_be_engine(const asio::ip::address& address) {
+    if (address.is_v4()) {
+        constexpr std::uint32_t kLinkLocal = 0xa9fe0000, kMask = 0xffff0000;  // 169.254.0.0/16
+        const auto v4 = address.to_v4();
+        return (v4.to_uint() & kMask) != kLinkLocal && !v4.is_multicast() && !v4.is_unspecified() &&
+               v4 != asio::ip::address_v4::broadcast();
+    }
+    const auto v6 = address.to_v6();
+    if (v6.is_v4_mapped()) return may_be_engine(asio::ip::make_address_v4(asio::ip::v4_mapped, v6));
+    // Where Amazon's machines ask for their own secrets.
+    if (v6 == asio::ip::make_address_v6("fd00:ec2::254")) return false;
+    return !v6.is_link_local() && !v6.is_multicast() && !v6.is_unspecified();
 }
 
 std::optional<Endpoint> parse_endpoint(const std::string& text) {

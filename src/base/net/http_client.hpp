@@ -36,7 +36,7 @@ struct HttpRequest {
     std::chrono::milliseconds total_timeout{60'000};  // 0: none
     std::chrono::milliseconds stall_timeout{30'000};  // no byte for so long: failed
     std::size_t max_body_bytes = 16 << 20;            // of the decoded body
-    std::uint64_t max_bytes_per_second = 0;           // of the body; 0: as fast as it goes
+    std::size_t buffer_bytes = 512 << 10;             // that a sink gets at once, at most
     bool accept_gzip = false;                         // false sends Accept-Encoding: identity
 };
 
@@ -56,6 +56,9 @@ class BodySink {
     virtual bool on_head(int status, const HttpHeaders& headers) = 0;
     // False ends the transfer, and `stream` returns. What either throws leaves `stream`.
     virtual bool on_data(std::span<const std::byte> data) = 0;
+    // Asked after on_data, and again when the time is over: how long nothing more shall be read from the connection.
+    // What the peer sends meanwhile waits in the kernel, and then with the peer.
+    virtual std::chrono::milliseconds pause() { return std::chrono::milliseconds(0); }
 };
 
 enum class HttpFailure { resolve, connect, tls, timeout, stalled, broken, too_large, blocked_address, protocol };

@@ -188,6 +188,29 @@ TEST_F(HttpClientTest, streams_much) {
     EXPECT_EQ(counter.bytes, 64 * block.size());
 }
 
+// At 400 KB/s; the connection stays open, so that only the client can know when all is there.
+TEST_F(HttpClientTest, a_sink_can_pause_the_connection) {
+    const std::string body(120'000, 'b');
+    Recorder recorder;
+    RawServer server(recorder.script(ok(body)));
+    struct Sink : CollectingSink {
+        std::chrono::milliseconds pause() override {
+            const auto due = start + std::chrono::milliseconds(body.size() / 400);
+            const auto now = std::chrono::steady_clock::now();
+            return now < due ? std::chrono::duration_cast<std::chrono::milliseconds>(due - now) + 1ms : 0ms;
+        }
+        const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+    } sink;
+    auto request = get(server);
+    request.buffer_bytes = 40'000;
+    request.stall_timeout = 5s;
+    run_task(client.stream(std::move(request), sink));
+    EXPECT_EQ(sink.body, body);
+    const auto time = std::chrono::steady_clock::now() - sink.start;
+    EXPECT_GE(time, 200ms);
+    EXPECT_LT(time, 4s);
+}
+
 TEST_F(HttpClientTest, a_sink_can_refuse_the_response) {
     std::atomic<bool> closed = false;
     RawServer server([&](RawConnection& connection) {

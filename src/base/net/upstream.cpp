@@ -12,6 +12,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -85,13 +86,17 @@ class Connection final : public Ticker, public std::enable_shared_from_this<Conn
         if (!reading_) {
             reading_ = true;
             wakeup_.reset();
-            socket.async_read_some(buffer.prepare(kReadSize),
-                                   [self = shared_from_this()](error_code error, std::size_t count) {
-                                       self->reading_ = false;
-                                       self->result = {error, count};
-                                       self->buffer.commit(count);
-                                       self->wakeup_.notify();
-                                   });
+            auto ended = [self = shared_from_this()](error_code error, std::size_t count) {
+                self->reading_ = false;
+                self->result = {error, count};
+                self->buffer.commit(count);
+                self->wakeup_.notify();
+            };
+            if (tls) {
+                tls->async_read_some(buffer.prepare(kReadSize), std::move(ended));
+            } else {
+                socket.async_read_some(buffer.prepare(kReadSize), std::move(ended));
+            }
         }
         silent_ = false;
         while (reading_ && !silent_)
@@ -99,11 +104,22 @@ class Connection final : public Ticker, public std::enable_shared_from_this<Conn
         co_return !reading_;
     }
 
+    // Over TLS where there is some.
+    template <class Buffers>
+    Task<> write(const Buffers& buffers, error_code& error) {
+        if (tls) {
+            co_await asio::async_write(*tls, buffers, asio::redirect_error(asio::use_awaitable, error));
+        } else {
+            co_await asio::async_write(socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        }
+    }
+
     struct Result {
         error_code error;
         std::size_t count = 0;
     };
     Socket socket;
+    std::optional<asio::ssl::stream<Socket&>> tls;
     boost::beast::flat_buffer buffer;
     Result result;
 
@@ -130,6 +146,15 @@ class Connection final : public Ticker, public std::enable_shared_from_this<Conn
     Wakeup wakeup_;
 };
 
+std::string host_header(const Endpoint& endpoint) {
+    const auto* remote = std::get_if<RemoteEndpoint>(&endpoint);
+    if (!remote) return "localhost";
+    const bool is_v6 = remote->host.find(':') != std::string::npos;
+    const std::string host = is_v6 ? "[" + remote->host + "]" : remote->host;
+    const bool own_port = remote->port == (remote->tls ? 443 : 80);
+    return own_port ? host : fmt::format("{}:{}", host, remote->port);
+}
+
 bool is_text(std::string_view text) {
     return std::ranges::none_of(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
@@ -154,20 +179,24 @@ void add_header(std::string& head, const HttpHeader& header) {
     if (!is_framing(header.name)) head.append(header.name).append(": ").append(header.value).append("\r\n");
 }
 
-std::string head_of(const UpstreamRequest& request, const UpstreamOptions& options) {
-    const std::string target = options.base_path + request.target;
-    const bool target_ok = request.target.starts_with('/') && is_text(target) && target.find(' ') == std::string::npos;
+std::string head_of(const UpstreamRequest& request, const Endpoint& endpoint, const UpstreamOptions& options) {
+    const auto is_path = [](std::string_view text) {
+        return is_text(text) && text.find(' ') == std::string_view::npos;
+    };
+    const bool target_ok = request.target.starts_with('/') && is_path(request.target) && is_path(options.base_path);
     if (!is_token(request.method) || !target_ok) throw HttpError(HttpFailure::protocol, "bad method or target");
     std::string head;
     head.reserve(256);
-    fmt::format_to(std::back_inserter(head), "{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method, target);
+    fmt::format_to(std::back_inserter(head), "{} {}{} HTTP/1.1\r\nHost: {}\r\n", request.method, options.base_path,
+                   request.target, host_header(endpoint));
     for (const HttpHeader& header : options.headers)
         add_header(head, header);
     for (const HttpHeader& header : request.headers) {
         if (!find_header(options.headers, header.name)) add_header(head, header);
     }
     const bool has_body = !request.body.empty() || (request.method != "GET" && request.method != "HEAD");
-    if (has_body) fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", request.body.size());
+    const std::uint64_t size = request.next_piece ? request.body_size : request.body.size();
+    if (has_body) fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", size);
     head += "\r\n";
     return head;
 }
@@ -175,7 +204,19 @@ std::string head_of(const UpstreamRequest& request, const UpstreamOptions& optio
 }  // namespace
 
 struct Upstream::Impl {
-    Impl(Endpoint where, UpstreamOptions how) : endpoint(std::move(where)), options(std::move(how)) {}
+    Impl(Endpoint where, UpstreamOptions how) : endpoint(std::move(where)), options(std::move(how)) {
+        const auto* remote = std::get_if<RemoteEndpoint>(&endpoint);
+        if (!remote || !remote->tls) return;
+        tls.emplace(asio::ssl::context::tls_client);
+        tls->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+        tls->set_verify_mode(asio::ssl::verify_peer);
+        error_code unreadable;  // then nothing is trusted, and every connection fails with that reason
+        if (options.ca_file.empty()) {
+            tls->set_default_verify_paths(unreadable);
+        } else {
+            tls->load_verify_file(options.ca_file, unreadable);
+        }
+    }
 
     std::shared_ptr<Connection> take_idle() {
         while (!idle.empty()) {
@@ -191,6 +232,7 @@ struct Upstream::Impl {
 
     const Endpoint endpoint;
     const UpstreamOptions options;
+    std::optional<asio::ssl::context> tls;
     std::vector<std::shared_ptr<Connection>> idle;
 };
 
@@ -231,7 +273,12 @@ struct UpstreamResponse::Impl {
         throw HttpError(HttpFailure::broken, fmt::format("{}: {}", what, error.message()));
     }
 
-    Task<> connect(const Endpoint& endpoint) {
+    Task<> connect(const Endpoint& endpoint, std::optional<asio::ssl::context>& tls) {
+        if (const auto* remote = std::get_if<RemoteEndpoint>(&endpoint)) {
+            co_await connect(*remote);
+            if (remote->tls) co_await shake_hands(*remote, *tls);
+            co_return;
+        }
         const auto address = address_of(endpoint);
         for (;;) {
             error_code error;
@@ -253,13 +300,71 @@ struct UpstreamResponse::Impl {
         }
     }
 
+    Task<> connect(const RemoteEndpoint& remote) {
+        error_code error;
+        asio::ip::tcp::resolver resolver(connection->socket.get_executor());
+        const auto found = co_await resolver.async_resolve(remote.host, std::to_string(remote.port),
+                                                           asio::ip::tcp::resolver::numeric_service,
+                                                           asio::redirect_error(asio::use_awaitable, error));
+        if (connection->expired()) throw HttpError(HttpFailure::timeout, "resolve: timed out");
+        if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+        if (error) throw HttpError(HttpFailure::resolve, "resolve: " + error.message());
+        error = asio::error::host_not_found;
+        for (const auto& entry : found) {
+            // With the address that is connected, so that no second answer can change it.
+            if (!may_be_engine(entry.endpoint().address())) {
+                throw HttpError(HttpFailure::blocked_address, "the name leads to an address that no engine may have");
+            }
+            error_code ignored;
+            connection->socket.close(ignored);
+            co_await connection->socket.async_connect(entry.endpoint(),
+                                                      asio::redirect_error(asio::use_awaitable, error));
+            if (connection->expired()) throw HttpError(HttpFailure::timeout, "connect: timed out");
+            if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+            if (!error) break;
+        }
+        if (error) throw HttpError(HttpFailure::connect, "connect: " + error.message());
+        connection->socket.set_option(asio::ip::tcp::no_delay(true));
+    }
+
+    Task<> shake_hands(const RemoteEndpoint& remote, asio::ssl::context& context) {
+        auto& tls = connection->tls.emplace(connection->socket, context);
+        error_code is_name;
+        asio::ip::make_address(remote.host, is_name);
+        // An address is no server name (RFC 6066 3).
+        if (is_name && SSL_set_tlsext_host_name(tls.native_handle(), remote.host.c_str()) != 1)
+            throw HttpError(HttpFailure::tls, "the host name can't be asked for");
+        tls.set_verify_callback(asio::ssl::host_name_verification(remote.host));
+        error_code error;
+        co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
+        if (connection->expired()) throw HttpError(HttpFailure::timeout, "handshake: timed out");
+        if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+        if (error) throw HttpError(HttpFailure::tls, "handshake: " + error.message());
+    }
+
     // A failure to write is not reported: an engine may answer without having read everything, and if it does
     // not, the following read fails.
     Task<> write(const std::string& head, const std::string& body) {
         error_code error;
         const std::array buffers{asio::buffer(head), asio::buffer(body)};
-        co_await asio::async_write(connection->socket, buffers, asio::redirect_error(asio::use_awaitable, error));
+        co_await connection->write(buffers, error);
         if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
+    }
+
+    Task<> write_pieces(const UpstreamRequest& request) {
+        for (std::uint64_t left = request.body_size; left > 0;) {
+            const std::string piece = co_await request.next_piece();
+            if (piece.empty() || piece.size() > left) {
+                close();
+                throw HttpError(HttpFailure::broken, "the body has another size than was said");
+            }
+            connection->set_deadline(request.head_timeout);
+            error_code error;
+            co_await connection->write(asio::buffer(piece), error);
+            if (error == asio::error::operation_aborted) fail(HttpFailure::timeout, error, "write");
+            if (error) co_return;  // as with a body in one piece
+            left -= piece.size();
+        }
     }
 
     // Reads once and parses. False when the connection ended or broke before the first byte of a response.
@@ -383,18 +488,19 @@ const Endpoint& Upstream::endpoint() const {
 Task<UpstreamResponse> Upstream::send(UpstreamRequest request) {
     const auto pool = impl_;
     const auto executor = co_await asio::this_coro::executor;
-    const std::string head = head_of(request, pool->options);
-    auto kept = pool->take_idle();
+    const std::string head = head_of(request, pool->endpoint, pool->options);
+    auto kept = request.next_piece ? nullptr : pool->take_idle();
     for (;;) {
         const bool is_kept = kept != nullptr;
         auto connection = is_kept ? std::exchange(kept, nullptr) : std::make_shared<Connection>(executor);
         auto exchange = std::make_unique<UpstreamResponse::Impl>(pool, std::move(connection), request);
         if (!is_kept) {
             exchange->connection->set_deadline(request.connect_timeout);
-            co_await exchange->connect(pool->endpoint);
+            co_await exchange->connect(pool->endpoint, pool->tls);
         }
         exchange->connection->set_deadline(request.head_timeout);
         co_await exchange->write(head, request.body);
+        if (request.next_piece) co_await exchange->write_pieces(request);
         if (co_await exchange->read_head()) {
             if (exchange->connection) exchange->connection->rest();
             co_return UpstreamResponse(std::move(exchange));

@@ -11,9 +11,11 @@
 #include <variant>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
+
 namespace llmm {
 
-// Where an engine of this machine listens.
+// Where an engine listens.
 struct UnixEndpoint {
     std::string path;
     friend bool operator==(const UnixEndpoint&, const UnixEndpoint&) = default;
@@ -23,13 +25,25 @@ struct TcpEndpoint {
     std::uint16_t port = 0;
     friend bool operator==(const TcpEndpoint&, const TcpEndpoint&) = default;
 };
-using Endpoint = std::variant<UnixEndpoint, TcpEndpoint>;
-std::string to_string(const Endpoint& endpoint);                  // "unix:/path" or "http://127.0.0.1:8080"
-std::optional<Endpoint> parse_endpoint(const std::string& text);  // the inverse
+// Somewhere else: a name or an address, asked for with each new connection.
+struct RemoteEndpoint {
+    bool tls = false;
+    std::string host;
+    std::uint16_t port = 0;
+    friend bool operator==(const RemoteEndpoint&, const RemoteEndpoint&) = default;
+};
+using Endpoint = std::variant<UnixEndpoint, TcpEndpoint, RemoteEndpoint>;
+std::string to_string(const Endpoint& endpoint);  // "unix:/path", "http://127.0.0.1:8080" or "https://host:443"
+// The inverse, for endpoints of this machine.
+std::optional<Endpoint> parse_endpoint(const std::string& text);
+// Loopback and private addresses may be engines; link-local ones, where clouds tell machines their secrets, multicast
+// and "any" may not.
+bool may_be_engine(const asio::ip::address& address);
 
 struct UpstreamOptions {
     HttpHeaders headers = {};    // sent with every request, in place of its own of that name
     std::string base_path = {};  // in front of every target: "" or "/like/this"
+    std::string ca_file = {};    // PEM, for TLS; empty: the system's
 };
 
 struct UpstreamRequest {
@@ -37,6 +51,10 @@ struct UpstreamRequest {
     std::string target = "/";
     HttpHeaders headers = {};
     std::string body = {};
+    // In place of `body`: so many bytes, asked for piece by piece (an empty one breaks the request off). Such a request
+    // is never sent twice.
+    std::uint64_t body_size = 0;
+    std::function<Task<std::string>()> next_piece = {};
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds head_timeout{60'000};  // until the response's head is there
     std::chrono::milliseconds read_timeout{60'000};  // between two pieces of the body
@@ -69,10 +87,11 @@ class UpstreamResponse {
     std::unique_ptr<Impl> impl_;
 };
 
-// Talks HTTP/1.1 to engines on unix sockets and loopback ports (Boost.Beast on the event loop, TCP_NODELAY).
-// Keeps idle connections; when a kept one turns out to be closed before any byte of the answer, the request
-// is sent once more on a new one. Headers that belong to one connection (Host, Connection, Content-Length …)
-// are not taken over from the request. Used from one event loop; deadlines are met within Ticker::kPrecision.
+// Talks HTTP/1.1 to engines on unix sockets, ports and, over TLS, elsewhere (Boost.Beast on the event loop,
+// TCP_NODELAY). Keeps idle connections; when a kept one turns out to be closed before any byte of the answer, the
+// request is sent once more on a new one. Headers that belong to one connection (Host, Connection, Content-Length …)
+// are not taken over from the request. Used from one event loop; deadlines are met
+// within Ticker::kPrecision.
 class Upstream {
   public:
     explicit Upstream(Endpoint endpoint, UpstreamOptions options = {});

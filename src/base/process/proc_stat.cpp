@@ -1,11 +1,12 @@
 #include "base/process/proc_stat.hpp"
 
+#include "base/fs/file.hpp"
 #include "base/process/process.hpp"
 
 #include <array>
+#include <cerrno>
 #include <charconv>
-#include <fstream>
-#include <iterator>
+#include <fcntl.h>
 #include <string_view>
 #include <unistd.h>
 
@@ -24,12 +25,19 @@ std::optional<Number> parse_number(std::string_view text) {
 
 }  // namespace
 
+// Not by a stream: reading on after the process has ended fails with ESRCH, for which a file buffer throws.
 std::optional<std::string> read_virtual_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return std::nullopt;
-    std::string content{std::istreambuf_iterator<char>(file), {}};
-    if (file.bad()) return std::nullopt;
-    return content;
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0) return std::nullopt;
+    std::string content;
+    std::array<char, 4096> piece;
+    for (;;) {
+        const ssize_t count = ::read(file.get(), piece.data(), piece.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return std::nullopt;
+        if (count == 0) return content;
+        content.append(piece.data(), static_cast<std::size_t>(count));
+    }
 }
 
 std::optional<Stat> read_stat(pid_t pid) {

@@ -23,7 +23,7 @@ bool finds(const std::string& query, const std::string& text) {
 
 TEST(Words, spaces_and_signs_end_a_word_and_case_does_not_count) {
     EXPECT_EQ(words_of("The quick-brown FOX, the fox2!"), (Words{"brown", "fox", "fox2", "quick", "the"}));
-    EXPECT_EQ(words_of("Ünïcode ÉTÉ Привет ΑΒΓ Ｗｉｄｅ"), (Words{"wide", "ünïcode", "été", "αβγ", "привет"}));
+    EXPECT_EQ(words_of("Ünïcode ÉTÉ Привет ΑΒΓ Ｗｉｄｅ"), (Words{"wide", "été", "ünïcode", "αβγ", "привет"}));
     EXPECT_TRUE(words_of(" …—“”。，！😀 \xff\xc3").empty());
 }
 

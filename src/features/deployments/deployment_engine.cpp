@@ -46,22 +46,38 @@ bool is_number_list(std::string_view text) {
 
 }  // namespace
 
-Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format) {
+Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format,
+                                 std::string config) {
     if (asked != "auto") {
         engines::Engine& engine = engines.get(asked);
         if (engine.descriptor().needs_model && !runs(engine, format)) throw_unsupported(asked, format);
         co_await check_available(engine);
         co_return EngineChoice{.engine = &engine, .reason = {}};
     }
+    Details reasons;
     std::optional<std::pair<engines::Engine*, engines::Availability>> missing;
     for (const auto& engine : engines.all()) {
         if (!engine->descriptor().needs_model || !runs(*engine, format)) continue;
-        const auto found = co_await engine->availability();
-        if (!found.reason) co_return EngineChoice{engine.get(), fmt::format("runs {} on this machine", upper(format))};
-        if (!missing) missing = std::pair(engine.get(), found);
+        const std::string name(engine->descriptor().name);
+        auto found = co_await engine->availability();
+        const bool by_template = !engine->templates().empty();
+        if (!found.reason && by_template && !engine->check(engine->complete(config, format)).empty())
+            found.reason =
+                Text{"it has nothing that fits this machine and these settings", "没有适合本机及所给参数的选项"};
+        if (!found.reason) {
+            const std::string version = found.version ? " " + *found.version : "";
+            co_return EngineChoice{engine.get(),
+                                   fmt::format("{}{} runs {} on this machine", name, version, upper(format))};
+        }
+        reasons.push_back({name, *found.reason});
+        // One that says how it is had is what is missing; the others are alternatives.
+        if (!missing && !found.remedy.empty()) missing = std::pair(engine.get(), std::move(found));
     }
     if (missing) throw_unavailable(*missing->first, missing->second);
-    throw_unsupported("no engine of this machine", format);
+    throw Error(ErrorCode::unsupported_format,
+                Text::format("no engine of this machine runs models in the format {}",
+                             "本机没有可运行 {} 格式模型的引擎", format),
+                std::move(reasons));
 }
 
 Task<> check_available(engines::Engine& engine) {

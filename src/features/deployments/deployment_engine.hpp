@@ -10,7 +10,7 @@
 namespace llmm::deployments {
 
 struct EngineInfo {
-    const engines::EngineDescriptor* descriptor = nullptr;
+    const engines::Engine* engine = nullptr;
     engines::Availability availability;
 };
 
@@ -18,9 +18,10 @@ struct EngineChoice {
     engines::Engine* engine = nullptr;
     std::string reason;  // of "auto"; empty: it was asked for
 };
-// The engine that was asked for, or with "auto" the first that is here and runs the format. Throws ENGINE_UNAVAILABLE,
-// UNSUPPORTED_FORMAT.
-Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format);
+// The engine that was asked for, or with "auto" the first that is here and runs the format with this config. Throws
+// ENGINE_UNAVAILABLE, UNSUPPORTED_FORMAT.
+Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string asked, std::string format,
+                                 std::string config);
 
 // Throws ENGINE_UNAVAILABLE, with what would help, when it is not here.
 Task<> check_available(engines::Engine& engine);

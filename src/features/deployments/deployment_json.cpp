@@ -59,6 +59,43 @@ std::optional<std::int64_t> measured_bytes(const Deployment& deployment) {
     return sum;
 }
 
+json::array formats_json(const engines::EngineDescriptor& engine) {
+    json::array formats;
+    for (const std::string_view format : engine.formats)
+        formats.emplace_back(format);
+    return formats;
+}
+
+json::value default_json(const engines::OptionDefault& standard) {
+    if (const auto* number = std::get_if<std::int64_t>(&standard)) return *number;
+    if (const auto* flag = std::get_if<bool>(&standard)) return *flag;
+    if (const auto* text = std::get_if<std::string_view>(&standard)) return json::value(*text);
+    return nullptr;
+}
+
+// From which a form can be made.
+json::array options_json(const engines::EngineDescriptor& engine, bool chinese) {
+    using engines::OptionType;
+    json::array options;
+    for (const engines::EngineOption& option : engine.options) {
+        const bool is_number = option.type == OptionType::integer;
+        json::array choices;
+        for (const std::string_view choice : option.choices)
+            choices.emplace_back(choice);
+        options.push_back(json::object{
+            {"key", option.key},
+            {"type", is_number                            ? "integer"
+                     : option.type == OptionType::boolean ? "boolean"
+                                                          : "choice"},
+            {"default", default_json(option.standard)},
+            {"min", is_number ? json::value(option.min) : json::value(nullptr)},
+            {"max", is_number ? json::value(option.max) : json::value(nullptr)},
+            {"choices", option.type == OptionType::choice ? json::value(std::move(choices)) : json::value(nullptr)},
+            {"meaning", chinese ? option.meaning.zh : option.meaning.en}});
+    }
+    return options;
+}
+
 // What was asked for beside what the engine says that it runs with, where the two differ.
 constexpr std::pair<std::string_view, std::string_view> kComparable[] = {
     {"context_size", "context_per_slot"}, {"parallel", "parallel"},         {"gpu_layers", "gpu_layers"},
@@ -103,11 +140,15 @@ DeploymentRequest parse_request(const json::value& body) {
     }
     request.ref = in.string("ref", {.min_length = 3, .max_length = kLongestRef}).value_or("");
     const auto given = [&in](std::string_view name) { return in.has(name) && !in.is_null(name); };
-    if (given("model_id") == given("ref")) {
+    request.engine =
+        in.choice("engine", {"auto", "llama-server", "docker", "process", "ollama", "external"}).value_or("auto");
+    if (request.engine == "external" && (given("model_id") || given("ref"))) {
+        in.add_problem("model_id", {"an external server has its own model: name it as config.model",
+                                    "外部服务自带模型，请在 config.model 中指定"});
+    } else if (request.engine != "external" && given("model_id") == given("ref")) {
         in.add_problem("model_id", {"give model_id or ref, not both", "请提供 model_id 或 ref 之一"});
     }
     request.name = in.string("name", {.min_length = 1, .max_length = kLongestName}).value_or("");
-    request.engine = in.choice("engine", {"auto", "llama-server"}).value_or("auto");
     request.gpu_device = in.string("gpu_device", {.min_length = 1, .max_length = 128}).value_or("auto");
     if (const auto port = in.integer("port", {.min = 1024, .max = 65'535})) request.port = static_cast<int>(*port);
     request.replicas = static_cast<int>(in.integer("replicas", {.min = 1, .max = kMostReplicas}).value_or(1));
@@ -183,14 +224,44 @@ json::value to_json(const EngineInfo& engine, bool chinese) {
     json::value reason;
     const auto& found = engine.availability;
     if (found.reason) reason = chinese ? found.reason->zh : found.reason->en;
-    json::array formats;
-    for (const std::string_view format : engine.descriptor->formats)
-        formats.emplace_back(format);
-    return json::object{{"name", engine.descriptor->name},
+    json::array templates;
+    for (const engines::EngineDescriptor& one : engine.engine->templates()) {
+        templates.push_back(json::object{{"name", one.name},
+                                         {"title", one.title},
+                                         {"formats", formats_json(one)},
+                                         {"options", options_json(one, chinese)}});
+    }
+    const engines::EngineDescriptor& descriptor = engine.engine->descriptor();
+    return json::object{{"name", descriptor.name},
+                        {"title", descriptor.title},
                         {"available", !found.reason.has_value()},
                         {"version", or_null(found.version)},
                         {"reason", std::move(reason)},
-                        {"formats", std::move(formats)}};
+                        {"formats", formats_json(descriptor)},
+                        {"options", options_json(descriptor, chinese)},
+                        {"templates", std::move(templates)}};
+}
+
+std::string template_name(const std::string& config) {
+    const json::object object = parse_own_json(config).as_object();
+    const json::value* name = object.if_contains("template");
+    return name && name->is_string() ? std::string(name->get_string()) : std::string();
+}
+
+std::string external_ref(const std::string& config) {
+    const json::object object = parse_own_json(config).as_object();
+    const json::value* model = object.if_contains("model");
+    std::string ref = "external:" + std::string(object.at("url").as_string());
+    if (model && model->is_string()) ref += ":" + std::string(model->get_string());
+    return ref;
+}
+
+std::string external_name(const std::string& config) {
+    const json::object object = parse_own_json(config).as_object();
+    const json::value* model = object.if_contains("model");
+    if (model && model->is_string()) return std::string(model->get_string());
+    std::string url(object.at("url").as_string());
+    return url.substr(url.find("//") + 2);
 }
 
 // Engines write both streams into one file, without a time of ours: what is not known is null.

@@ -20,6 +20,11 @@ DeploymentChanges parse_changes(const boost::json::value& body);
 
 boost::json::value to_json(const Deployment& deployment);
 boost::json::value to_json(const DeploymentEvent& event);
+// The template that a config names; empty: none.
+std::string template_name(const std::string& config);
+// What a config says of somebody else's server; it has been checked.
+std::string external_name(const std::string& config);
+std::string external_ref(const std::string& config);
 boost::json::value to_json(const EngineInfo& engine, bool chinese);
 boost::json::value to_json(const LogTail& tail);
 boost::json::value log_line_json(std::string_view text);

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::chrono::seconds kLimit{2};
 
-// The family of metrics that an engine speaks.
-std::string_view family_of(std::string_view engine) {
-    return engine == "llama-server" ? "llama.cpp" : engine;
-}
-
 Task<std::string> fetch(std::shared_ptr<Upstream> engine) {
     try {
         UpstreamResponse response = co_await engine->send({.method = "GET",
@@ -34,7 +29,7 @@ Task<std::string> fetch(std::shared_ptr<Upstream> engine) {
 Task<DeploymentMetrics> MetricsReader::of(Deployment deployment) {
     DeploymentMetrics result{
         .id = deployment.id, .name = deployment.name, .engine = deployment.engine, .memory_bytes = {}, .metrics = {}};
-    const engines::MetricNames* names = engines::metric_names(family_of(deployment.engine));
+    const auto names = service_.metric_names(deployment);
     std::vector<engines::EngineMetrics> instances;
     for (const Instance& instance : deployment.instances) {
         if (instance.memory_bytes) result.memory_bytes = result.memory_bytes.value_or(0) + *instance.memory_bytes;

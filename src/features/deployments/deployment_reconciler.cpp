@@ -174,7 +174,7 @@ void Reconciler::arrange(const Deployment& row) {
         return runner->leaving();
     });
     // Those that don't answer go first.
-    std::ranges::stable_partition(current, &Runner::takes_requests, [](const auto& r) -> Runner& { return *r; });
+    std::ranges::partition(current, [](const auto& runner) { return runner->takes_requests(); });
     for (; current.size() > target; current.pop_back())
         current.back()->drain(settings_.pace.replace_drain);
     if (old.empty()) no_surge_ = false;
@@ -188,7 +188,7 @@ void Reconciler::arrange(const Deployment& row) {
     for (; !old.empty() && serving > target; --serving, old.pop_back())
         old.back()->drain(settings_.pace.replace_drain);
 
-    const bool surge = !row.port && !no_surge_;
+    const bool surge = !row.port && !no_surge_ && deps_.engine && deps_.engine->descriptor().replicates;
     const std::size_t room = target + (!old.empty() && surge ? 1 : 0);
     const bool some_leave = std::ranges::any_of(runners_, [](const auto& runner) { return runner->leaving(); });
     if (current.size() < target && !surge && !old.empty() && !some_leave)
@@ -257,9 +257,10 @@ milliseconds Reconciler::next_look(const Deployment& row) const {
     return row.idle_unload_seconds > 0 && !runners_.empty() ? settings_.pace.health_interval : kForever;
 }
 
-bool Reconciler::all_parked() const {
-    return !runners_.empty() &&
-           std::ranges::all_of(runners_, [](const auto& runner) { return runner->state() == State::parked; });
+bool Reconciler::hopeless() const {
+    return !runners_.empty() && std::ranges::all_of(runners_, [](const auto& runner) {
+        return runner->state() == State::parked || runner->state() == State::unhealthy;
+    });
 }
 
 LoadProgress Reconciler::progress() const {
@@ -365,7 +366,7 @@ Task<EngineLease> Reconciler::wait_ready(Clock::time_point deadline, std::uint64
         }
         if (std::exchange(unloaded_, false)) poke();
         if (Runner* const runner = pick(affinity)) co_return runner->lease();
-        const bool no_room = all_parked() && runners_.front()->failure() == ErrorCode::insufficient_memory;
+        const bool no_room = hopeless() && runners_.front()->failure() == ErrorCode::insufficient_memory;
         // Others may have gone since it was refused.
         if (no_room && !std::exchange(tried, true)) {
             retry();
@@ -377,7 +378,7 @@ Task<EngineLease> Reconciler::wait_ready(Clock::time_point deadline, std::uint64
                         {{"last_error", last_error_.value_or(row->last_error.value_or(""))}})
                 .with_retry_after(10);
         }
-        if (all_parked()) {
+        if (hopeless()) {
             throw Error(ErrorCode::engine_failed,
                         Text::format("the engine of {} keeps failing", "部署 {} 的引擎反复失败", row->name),
                         {{"last_error", last_error_.value_or(row->last_error.value_or(""))}});

@@ -92,7 +92,7 @@ class Reconciler final : public RunnerOwner {
     bool idle_too_long(const Deployment& row) const;
     std::chrono::milliseconds next_look(const Deployment& row) const;
     Runner* pick(std::uint64_t affinity) const;
-    bool all_parked() const;
+    bool hopeless() const;
     Error loading_error(const Deployment& row) const;
     Task<EngineLease> wait_ready(Clock::time_point deadline, std::uint64_t affinity);
     Task<> wait_changed(std::uint64_t seen);

@@ -282,10 +282,11 @@ Task<> Runner::became_ready() {
 
 // Of an engine that is somebody else's: it is asked again until it answers.
 void Runner::lost_contact() {
-    if (state_ == State::unhealthy) return;
+    std::string what = instance_->explain({}).text.en;
+    if (state_ == State::unhealthy && what == unhealthy_why_) return;
+    unhealthy_why_ = what;
     failure_ = ErrorCode::engine_unavailable;
     effective_.reset();
-    std::string what = instance_->explain({}).text.en;
     tell("unhealthy", what);
     deps_.owner.runner_failed(std::move(what), true);
     set_state(State::unhealthy);

@@ -39,8 +39,8 @@ class EngineLease {
 struct Pace {
     std::chrono::milliseconds start_poll{50};
     std::chrono::milliseconds health_interval{2'000};
-    std::chrono::milliseconds health_limit{5'000};      // for one answer
-    std::chrono::milliseconds unhealthy_limit{30'000};  // then it is stopped and started again
+    std::chrono::milliseconds health_limit{3'000};     // for one answer
+    std::chrono::milliseconds unhealthy_limit{8'000};  // then it is stopped and started again
     std::chrono::milliseconds measure_interval{10'000};
     std::chrono::milliseconds first_delay{1'000};  // before the first restart; doubles
     std::chrono::milliseconds longest_delay{300'000};
@@ -169,11 +169,12 @@ class Runner {
     const std::uint64_t generation_;
     Instance row_;
     bool row_stored_ = false;
-    std::unique_ptr<engines::EngineInstance> instance_;
+    std::shared_ptr<engines::EngineInstance> instance_;  // shared with who asks it for metrics meanwhile
     std::shared_ptr<Activity> activity_ = std::make_shared<Activity>();
     State state_ = State::starting;
     std::optional<std::string> effective_;
     std::optional<ErrorCode> failure_;
+    std::string unhealthy_why_;
 
     std::uint64_t version_ = 0;  // counts what should make the loop look again
     std::uint64_t seen_ = 0;

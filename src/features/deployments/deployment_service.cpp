@@ -67,6 +67,21 @@ void check_replicas(int replicas, std::optional<int> port) {
            {"1", "1"});
 }
 
+// An engine's formats are those of all of its templates.
+void check_format(const engines::Engine& engine, const std::string& config, const std::string& format) {
+    const std::string name = template_name(config);
+    for (const engines::EngineDescriptor& one : engine.templates()) {
+        if (one.name != name || std::ranges::find(one.formats, format) != one.formats.end()) continue;
+        fail(ErrorCode::unsupported_format, "the template {} does not run models in the format {}",
+             "模板 {} 无法运行 {} 格式的模型", name, format);
+    }
+}
+
+void check_replicates(const engines::Engine& engine) {
+    if (engine.descriptor().replicates) return;
+    refuse("replicas", {"this engine has no instances of its own", "该引擎没有可复制的实例"}, {"1", "1"});
+}
+
 void check_request(const DeploymentRequest& request) {
     if (!request.name.empty()) check_name(request.name);
     if (!is_gpu_device(request.gpu_device)) {
@@ -163,6 +178,13 @@ struct DeploymentService::Impl {
         co_return model;
     }
 
+    // What somebody else's server has is a model without files.
+    Task<models::Model> external_model(const DeploymentRequest& request) {
+        std::string name = external_name(request.config);
+        std::string ref = external_ref(request.config);
+        co_return co_await deps.models.add_external(std::move(name), std::move(ref));
+    }
+
     Task<> insert(Deployment& deployment, bool own_name) {
         const std::string base = deployment.name;
         for (int suffix = 2;; ++suffix) {
@@ -176,6 +198,11 @@ struct DeploymentService::Impl {
             if (!taken) co_return;
             deployment.name = fmt::format("{}-{}", base, suffix);
         }
+    }
+
+    Task<std::string> format_of(ModelId id) {
+        const models::Model model = co_await deps.models.get(std::move(id));
+        co_return model.format ? std::string(models::name_of(*model.format)) : "";
     }
 
     Task<> check_port(std::optional<int> port) {
@@ -219,28 +246,38 @@ Task<> DeploymentService::stop(bool leave_engines) {
         loop->finish(leave_engines ? Runner::Leave::running : Runner::Leave::stopped);
     }
     co_await impl_->loops.wait();
+    for (const auto& engine : impl_->deps.engines.all())
+        co_await engine->close();
 }
 
 Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
     check_request(request);
-    const models::Model model = co_await model_for(request);
-    const EngineChoice choice = co_await choose_engine(deps.engines, request.engine,
-                                                       model.format ? std::string(models::name_of(*model.format)) : "");
-    deployments::check_config(*choice.engine, request.config);
+    const bool is_external = request.engine != "auto" && !deps.engines.get(request.engine).descriptor().needs_model;
+    if (is_external) deployments::check_config(deps.engines.get(request.engine), request.config);
+    const models::Model model = is_external ? co_await external_model(request) : co_await model_for(request);
+    const EngineChoice choice = co_await choose_engine(
+        deps.engines, request.engine, model.format ? std::string(models::name_of(*model.format)) : "", request.config);
+    engines::Engine& engine = *choice.engine;
+    const std::string format = model.format ? std::string(models::name_of(*model.format)) : "";
+    const std::string config = engine.complete(request.config, format);
+    deployments::check_config(engine, config);
+    check_format(engine, config, format);
+    if (request.replicas > 1) check_replicates(engine);
     co_await check_port(request.port);
 
     const TimePoint time = now();
-    co_return Deployment{.id = DeploymentId::generate(),
+    const DeploymentId id = DeploymentId::generate();
+    co_return Deployment{.id = id,
                          .model_id = model.id,
                          .model_ref = model.ref,
                          .name = request.name.empty() ? name_for(model) : request.name,
-                         .engine = std::string(choice.engine->descriptor().name),
+                         .engine = std::string(engine.descriptor().name),
                          .engine_reason = choice.reason,
                          .status = request.auto_start ? Status::deploying : Status::stopped,
                          .desired = request.auto_start ? Desired::running : Desired::stopped,
                          .port = request.port,
                          .gpu_device = request.gpu_device,
-                         .config = request.config,
+                         .config = config,
                          .effective = {},
                          .replicas = request.replicas,
                          .idle_unload_seconds = request.idle_unload_seconds,
@@ -256,6 +293,7 @@ Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
 Task<DeploymentService::Plan> DeploymentService::plan(DeploymentRequest request) {
     Deployment deployment = co_await impl_->draft(std::move(request));
     MemoryPlan memory = co_await impl_->deps.memory.plan(deployment);
+    co_await impl_->deps.models.remove_external(deployment.model_id);
     co_return Plan{std::move(deployment), std::move(memory)};
 }
 
@@ -263,7 +301,19 @@ Task<Deployment> DeploymentService::create(DeploymentRequest request) {
     const bool own_name = !request.name.empty();
     Deployment deployment = co_await impl_->draft(std::move(request));
     if (deployment.desired == Desired::running) co_await impl_->check_memory(deployment);
-    co_await impl_->insert(deployment, own_name);
+    // Secrets never reach the database.
+    engines::Engine& engine = impl_->deps.engines.get(deployment.engine);
+    deployment.config = co_await engine.keep_secrets(deployment.id.str(), deployment.config);
+    std::exception_ptr failure;
+    try {
+        co_await impl_->insert(deployment, own_name);
+    } catch (const Error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await engine.forget(deployment.id.str());
+        std::rethrow_exception(failure);
+    }
     publish_created(impl_->deps.events, deployment);
     impl_->add(deployment, {});
     co_return deployment;
@@ -280,8 +330,20 @@ Task<Deployment> DeploymentService::get(std::string id_or_name) {
 Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentChanges changes) {
     if (changes.name) check_name(*changes.name);
     const Deployment before = co_await impl_->find(std::move(id_or_name));
-    if (changes.config) check_config(impl_->deps.engines.get(before.engine), *changes.config);
-    if (changes.replicas) check_replicas(*changes.replicas, before.port);
+    if (changes.config) {
+        engines::Engine& engine = impl_->deps.engines.get(before.engine);
+        // What was chosen at the beginning stays, unless the new config names another.
+        changes.config = engine.complete(*changes.config, co_await impl_->format_of(before.model_id));
+        deployments::check_config(engine, *changes.config);
+        const std::string kept = co_await engine.keep_secrets(before.id.str(), *changes.config);
+        // A new secret alone changes nothing that the row shows.
+        if (kept != *changes.config) impl_->loop_of(before.id)->restart();
+        changes.config = kept;
+    }
+    if (changes.replicas) {
+        check_replicas(*changes.replicas, before.port);
+        if (*changes.replicas > 1) check_replicates(impl_->deps.engines.get(before.engine));
+    }
     if (!co_await impl_->deps.store.update(before.id, {changes.name, changes.config, changes.idle_unload_seconds,
                                                        changes.replicas, changes.on_demand, changes.pinned})) {
         throw_not_found(before.id.str());
@@ -291,13 +353,16 @@ Task<Deployment> DeploymentService::update(std::string id_or_name, DeploymentCha
 }
 
 Task<DeploymentId> DeploymentService::remove(std::string id_or_name) {
-    const DeploymentId id = (co_await impl_->find(std::move(id_or_name))).id;
+    const Deployment deployment = co_await impl_->find(std::move(id_or_name));
+    const DeploymentId& id = deployment.id;
     const auto loop = impl_->loop_of(id);
     co_await impl_->deps.store.set_desired(id, Desired::stopped);
     loop->finish(Runner::Leave::stopped);
     co_await loop->ended();
     if (!co_await impl_->deps.store.remove(id)) throw_not_found(id.str());
     impl_->reconcilers.erase(id);
+    if (engines::Engine* engine = impl_->deps.engines.find(deployment.engine)) co_await engine->forget(id.str());
+    co_await impl_->deps.models.remove_external(deployment.model_id);
     publish_deleted(impl_->deps.events, id);
     co_return id;
 }
@@ -338,6 +403,11 @@ Task<std::vector<DeploymentEvent>> DeploymentService::events(std::string id_or_n
     co_return co_await impl_->deps.store.events(deployment.id);
 }
 
+std::optional<engines::MetricNames> DeploymentService::metric_names(const Deployment& deployment) const {
+    const engines::Engine* engine = impl_->deps.engines.find(deployment.engine);
+    return engine ? engine->metrics(deployment.config) : std::nullopt;
+}
+
 std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const {
     return deployments::log_path(impl_->settings.home, id);
 }
@@ -345,7 +415,7 @@ std::filesystem::path DeploymentService::log_path(const DeploymentId& id) const 
 Task<std::vector<EngineInfo>> DeploymentService::engines() {
     std::vector<EngineInfo> found;
     for (const auto& engine : impl_->deps.engines.all())
-        found.push_back({.descriptor = &engine->descriptor(), .availability = co_await engine->availability()});
+        found.push_back({.engine = engine.get(), .availability = co_await engine->availability()});
     co_return found;
 }
 

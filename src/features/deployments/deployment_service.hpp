@@ -85,6 +85,8 @@ class DeploymentService {
     Task<std::pair<Deployment, bool>> stop(std::string id_or_name);
     Task<Deployment> restart(std::string id_or_name);
     Task<std::vector<DeploymentEvent>> events(std::string id_or_name);  // oldest first
+    // Under which names its instances tell their metrics; nullopt: they tell none.
+    std::optional<engines::MetricNames> metric_names(const Deployment& deployment) const;
     std::filesystem::path log_path(const DeploymentId& id) const;
     Task<std::vector<EngineInfo>> engines();
 

@@ -41,7 +41,7 @@ class Deployments : public ::testing::Test {
 TEST_F(Deployments, start_serve_and_stop) {
     const auto created = world.create({.config = R"({"context_size":512,"parallel":2})"});
     EXPECT_EQ(created.name, "tiny-chat");
-    EXPECT_EQ(created.engine_reason, "runs GGUF on this machine");
+    EXPECT_EQ(created.engine_reason, "llama-server b11669 runs GGUF on this machine");
     EXPECT_EQ(world.lease(created).model(), "tiny-chat");
 
     const auto running = world.until_status(created, Status::running);

@@ -70,7 +70,7 @@ TEST_F(Memory, APlanShowsTheSumAndStartsNothing) {
 
 TEST_F(Memory, AStartThatCannotFitIsRefusedWithWhatWould) {
     const std::uint64_t needed = plan({.config = R"({"context_size":4096})"}).needs.at("cpu");
-    free_memory(needed);
+    free_memory(needed + 1024);  // meminfo counts in kB
     const Error error = error_of([&] { world.create({.config = R"({"context_size":65536})"}); });
     EXPECT_EQ(error.code(), ErrorCode::insufficient_memory);
     EXPECT_THAT(error.message().en, HasSubstr("a context_size of 4096"));
@@ -171,7 +171,7 @@ TEST_F(Memory, TheFirstRequestStartsWhatIsOnDemand) {
     // Who stops it does not want the next request to start it.
     world.run(world.service->stop("lazy"));
     EXPECT_EQ(error_of([&] { world.lease(created); }).code(), ErrorCode::state_conflict);
-    EXPECT_FALSE(world.now(created).on_demand);
+    EXPECT_FALSE(world.until(created, [](const Deployment& d) { return !d.on_demand; }).on_demand);
 }
 
 TEST_F(Memory, WhoWaitsForALoadIsToldHowFarItIs) {

@@ -6,7 +6,8 @@ namespace llmm::downloads {
 namespace {
 
 constexpr std::string_view kStatuses[] = {"pending", "downloading", "paused", "completed", "failed", "cancelled"};
-constexpr std::string_view kPhases[] = {"resolving", "transferring", "verifying", "publishing"};
+constexpr std::string_view kPhases[] = {"resolving",  "transferring",      "verifying",
+                                        "publishing", "waiting_for_space", "waiting_for_source"};
 constexpr std::string_view kFileStatuses[] = {"pending", "downloading", "verified", "failed"};
 
 template <class Enum, std::size_t N>

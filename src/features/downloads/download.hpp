@@ -13,7 +13,8 @@
 namespace llmm::downloads {
 
 enum class Status { pending, downloading, paused, completed, failed, cancelled };
-enum class Phase { resolving, transferring, verifying, publishing };
+// The waiting ones are those of a running transfer; the row says "transferring" then.
+enum class Phase { resolving, transferring, verifying, publishing, waiting_for_space, waiting_for_source };
 enum class FileStatus { pending, downloading, verified, failed };
 
 std::string_view name_of(Status status);
@@ -42,7 +43,10 @@ struct Plan {
 struct FileProgress {
     std::uint64_t received = 0;
     FileStatus status = FileStatus::pending;
-    std::optional<Sha256> sha256;
+    std::optional<Sha256> sha256 = {};
+    std::uint64_t verified = 0;  // bytes that are on the disk and hashed, from the beginning on
+    int connections = 0;
+    std::optional<std::int64_t> speed = {}, eta_seconds = {};
 };
 
 struct Download {
@@ -59,6 +63,8 @@ struct Download {
     int priority = 0;
     std::optional<std::int64_t> speed_limit;
     int attempt = 0;
+    int connections = 0;
+    std::int64_t transfer_ms = 0;     // spent in all runs of the transfer
     std::vector<FileProgress> files;  // as long as plan.files; from the running transfer, or what the status implies
     TimePoint created_at{}, updated_at{};
 };

@@ -35,7 +35,11 @@ json::array files_json(const Download& download) {
                                      {"size", or_null(file.size)},
                                      {"received", progress.received},
                                      {"status", name_of(progress.status)},
-                                     {"sha256", digest_or_null(progress.sha256 ? progress.sha256 : file.sha256)}});
+                                     {"sha256", digest_or_null(progress.sha256 ? progress.sha256 : file.sha256)},
+                                     {"verified", progress.verified},
+                                     {"connections", progress.connections},
+                                     {"speed", or_null(progress.speed)},
+                                     {"eta_seconds", or_null(progress.eta_seconds)}});
     }
     return files;
 }
@@ -44,6 +48,18 @@ double progress_of(const Download& download) {
     if (download.status == Status::completed) return 1;
     if (!download.total_size || *download.total_size == 0) return 0;
     return std::min(1.0, static_cast<double>(download.download_size) / static_cast<double>(*download.total_size));
+}
+
+std::uint64_t verified_size(const Download& download) {
+    std::uint64_t sum = 0;
+    for (const FileProgress& file : download.files)
+        sum += file.verified;
+    return sum;
+}
+
+std::optional<std::int64_t> average_speed(const Download& download) {
+    if (download.transfer_ms == 0) return std::nullopt;
+    return download.download_size * 1000 / download.transfer_ms;
 }
 
 }  // namespace
@@ -60,6 +76,10 @@ json::object to_json(const Download& download) {
             {"total_size", or_null(download.total_size)},
             {"download_speed", or_null(download.download_speed)},
             {"eta_seconds", or_null(download.eta_seconds)},
+            {"verified_size", verified_size(download)},
+            {"average_speed", or_null(average_speed(download))},
+            {"connections", download.connections},
+            {"source", models::name_of(download.plan.pinned.source)},
             {"priority", download.priority},
             {"speed_limit", or_null(download.speed_limit)},
             {"attempt", download.attempt},

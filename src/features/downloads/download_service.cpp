@@ -23,8 +23,11 @@ struct DownloadService::Active {
 
     Download download;
     std::vector<std::unique_ptr<FileTransfer>> transfers;
-    std::size_t next = 0;        // the first transfer that no worker has taken
-    std::exception_ptr failure;  // the first of any worker
+    SpeedLimit speed_limit;
+    std::exception_ptr failure;  // the first of any file
+    int open_files = 0, open_large_files = 0;
+    std::unique_ptr<Signal> file_ended;
+    Clock::time_point began_at{};
     Phase phase = Phase::resolving;
     double speed = 0;  // bytes/s, smoothed
     std::function<void(double)> report;
@@ -35,10 +38,50 @@ struct DownloadService::Active {
             total += transfer->received();
         return total;
     }
+    std::uint64_t fetched() const {
+        std::uint64_t total = 0;
+        for (const auto& transfer : transfers)
+            total += transfer->fetched();
+        return total;
+    }
+    std::int64_t transfer_ms() const {
+        if (began_at == Clock::time_point{}) return download.transfer_ms;
+        return download.transfer_ms +
+               std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_at).count();
+    }
+    Phase shown_phase() const {
+        if (phase != Phase::transferring) return phase;
+        const auto waits = [](const auto& transfer) { return transfer->is_waiting(); };
+        const auto works = [](const auto& transfer) { return transfer->connections() > 0; };
+        const bool idle = std::none_of(transfers.begin(), transfers.end(), works);
+        return idle && std::any_of(transfers.begin(), transfers.end(), waits) ? Phase::waiting_for_source : phase;
+    }
 };
 
+namespace {
+
+// Many small files are fetched at once, but few large ones: their beginnings should be there early.
+constexpr int kMaxOpenFiles = 32, kMaxOpenLargeFiles = 4;
+constexpr std::uint64_t kLargeFile = 32 << 20;
+
+Error no_space(std::uint64_t needed, std::uint64_t free, std::uint64_t keep_free) {
+    return Error(ErrorCode::disk_full,
+                 Text::format("the download needs {:.2f} GB and the disk has {:.2f} GB free; make room and try again",
+                              "下载需要 {:.2f} GB，磁盘剩余 {:.2f} GB；请腾出空间后重试",
+                              static_cast<double>(needed) / 1e9, static_cast<double>(free) / 1e9),
+                 {{"needed_bytes", static_cast<std::int64_t>(needed)},
+                  {"free_bytes", static_cast<std::int64_t>(free)},
+                  {"keep_free_bytes", static_cast<std::int64_t>(keep_free)}});
+}
+
+}  // namespace
+
 DownloadService::DownloadService(Deps deps, Settings settings)
-    : deps_(deps), settings_(std::move(settings)), ended_(deps.executor) {
+    : deps_(deps),
+      settings_(std::move(settings)),
+      speed_limit_(settings_.speed_limit),
+      scheduler_(settings_.connections),
+      ended_(deps.executor) {
     deps_.queue.add_kind("download", settings_.parallel, [this](const tasks::TaskRun& task) { return run(task); });
 }
 
@@ -51,16 +94,36 @@ Task<> DownloadService::recover() {
     if (changed > 0) log::info("downloads go on after a restart", {{"downloads", changed}});
 }
 
-void DownloadService::require_space(std::uint64_t bytes) const {
+std::filesystem::path DownloadService::part_of(const Download& download, std::size_t file) const {
+    return directory(download.id) / (std::to_string(file) + ".part");
+}
+
+std::uint64_t DownloadService::space_needed(const Download& download) const {
+    std::uint64_t needed = 0;
+    for (std::size_t i = 0; i < download.plan.files.size(); ++i) {
+        const std::uint64_t size = download.plan.files[i].size.value_or(0);
+        needed += size - std::min(size, PartFile::allocated(part_of(download, i)));
+    }
+    return needed;
+}
+
+void DownloadService::reserve_space(const Download& download) const {
+    const std::uint64_t needed = space_needed(download);
     const DiskSpace space = disk_space(settings_.home);
-    if (space.free_bytes >= bytes + settings_.keep_free) return;
-    throw Error(ErrorCode::disk_full,
-                Text::format("the download needs {:.2f} GB and the disk has {:.2f} GB free; make room and try again",
-                             "下载需要 {:.2f} GB，磁盘剩余 {:.2f} GB；请腾出空间后重试",
-                             static_cast<double>(bytes) / 1e9, static_cast<double>(space.free_bytes) / 1e9),
-                {{"needed_bytes", static_cast<std::int64_t>(bytes)},
-                 {"free_bytes", static_cast<std::int64_t>(space.free_bytes)},
-                 {"keep_free_bytes", static_cast<std::int64_t>(settings_.keep_free)}});
+    if (space.free_bytes < needed + settings_.keep_free) throw no_space(needed, space.free_bytes, settings_.keep_free);
+    std::vector<std::filesystem::path> reserved;
+    try {
+        for (std::size_t i = 0; i < download.plan.files.size(); ++i) {
+            const auto part = part_of(download, i);
+            if (PartFile::allocated(part) == 0) reserved.push_back(part);
+            PartFile::reserve(part, download.plan.files[i].size.value_or(0));
+        }
+    } catch (const Error&) {
+        // Somebody else was faster. What holds nothing yet holds no space either while this waits.
+        for (const auto& part : reserved)
+            PartFile::remove(part);
+        throw;
+    }
 }
 
 Task<Started> DownloadService::start(DownloadRequest request) {
@@ -76,16 +139,12 @@ Task<Started> DownloadService::start(DownloadRequest request) {
         const auto& pinned = wish.plan.pinned;
         co_await deps_.hubs.hub(pinned.source).locate(pinned.repo, pinned.revision, wish.plan.files.front().path);
     }
-    // Also asked when the model is here already: cheap, and the answer then doesn't matter.
-    std::exception_ptr no_space;
-    try {
-        co_await deps_.files.run([&] { require_space(wish.plan.total_size().value_or(0)); });
-    } catch (const Error&) {
-        no_space = std::current_exception();
-    }
-    if (no_space) {
+    // What could fit once others have made room waits for it; what is larger than the disk is refused.
+    const std::uint64_t needed = wish.plan.total_size().value_or(0);
+    const DiskSpace space = co_await deps_.files.run([this] { return disk_space(settings_.home); });
+    if (space.total_bytes < needed + settings_.keep_free) {
         const auto known = co_await deps_.store.find_known(wish.plan.pinned.str());
-        if (!known) std::rethrow_exception(no_space);
+        if (!known) throw no_space(needed, space.free_bytes, settings_.keep_free);
         co_return *known;
     }
     Started started = co_await deps_.store.start(std::move(wish));
@@ -101,12 +160,14 @@ Download DownloadService::with_live(Download download) const {
     const auto found = active_.find(download.id);
     if (found == active_.end() || download.status != Status::downloading) return download;
     const Active& active = *found->second;
-    download.phase = active.phase;
+    download.phase = active.shown_phase();
+    download.transfer_ms = active.transfer_ms();
     if (active.transfers.empty()) return download;
     download.download_size = static_cast<std::int64_t>(active.received());
     download.files.clear();
     for (const auto& transfer : active.transfers) {
-        download.files.push_back({transfer->received(), transfer->status(), transfer->digest()});
+        download.files.push_back(transfer->progress());
+        download.connections += transfer->connections();
     }
     if (active.phase == Phase::transferring && active.speed > 0) {
         download.download_speed = static_cast<std::int64_t>(active.speed);
@@ -166,7 +227,14 @@ Task<std::pair<Download, bool>> DownloadService::retry(DownloadId id) {
 }
 
 Task<Download> DownloadService::update(DownloadId id, DownloadChanges changes) {
-    co_return with_live(co_await deps_.store.update(id, changes.priority, changes.speed_limit));
+    Download download = co_await deps_.store.update(id, changes.priority, changes.speed_limit);
+    if (const auto found = active_.find(id); found != active_.end()) {
+        Active& active = *found->second;
+        active.download.priority = download.priority;
+        active.download.speed_limit = download.speed_limit;
+        active.speed_limit.set(static_cast<std::uint64_t>(download.speed_limit.value_or(0)));
+    }
+    co_return with_live(std::move(download));
 }
 
 Task<> DownloadService::remove(DownloadId id) {
@@ -223,6 +291,7 @@ Task<> DownloadService::run(const tasks::TaskRun& task) {
         co_await deps_.store.fail_attempt(id, final, std::string(name_of(error->code())), error->message().en,
                                           received);
     }
+    co_await deps_.store.note_life(id);
     active_.erase(id);
     ended_.notify();
     if (on_change) {
@@ -233,62 +302,110 @@ Task<> DownloadService::run(const tasks::TaskRun& task) {
 
 Task<> DownloadService::transfer(std::shared_ptr<Active> active) {
     const Download& download = active->download;
-    co_await deps_.files.run([&] {
-        make_directories(directory(download.id));
-        require_space(static_cast<std::uint64_t>(
-            std::max<std::int64_t>(0, download.total_size.value_or(0) - download.download_size)));
-    });
-    hubs::Hub& hub = deps_.hubs.hub(download.plan.pinned.source);
-    const auto limit = static_cast<std::uint64_t>(download.speed_limit.value_or(0));
-    for (std::size_t i = 0; i < download.plan.files.size(); ++i) {
-        active->transfers.push_back(std::make_unique<FileTransfer>(
-            FileTransfer::Deps{deps_.http, deps_.files, hub}, download.plan.pinned, download.plan.files[i],
-            directory(download.id) / (std::to_string(i) + ".part"), limit));
+    active->speed_limit.set(static_cast<std::uint64_t>(download.speed_limit.value_or(0)));
+    active->file_ended = std::make_unique<Signal>(deps_.executor);
+    for (bool done = false; !done;) {
+        try {
+            co_await deps_.files.run([&] {
+                make_directories(directory(download.id));
+                reserve_space(download);
+            });
+            active->phase = Phase::transferring;
+            co_await race(transfer_files(active), report_progress(active));
+            done = true;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::disk_full) throw;
+        }
+        if (!done) co_await wait_for_space(active);
     }
-    active->phase = Phase::transferring;
-    co_await race(transfer_files(active), report_progress(active));
     active->phase = Phase::publishing;
+    if (on_change) on_change(with_live(download));
     co_await publish(active);
 }
 
+// Nothing that has arrived is lost, and it goes on by itself.
+Task<> DownloadService::wait_for_space(std::shared_ptr<Active> active) {
+    const Download& download = active->download;
+    log::warning("a download waits for disk space", {{"download", download.id.str()}});
+    active->phase = Phase::waiting_for_space;
+    active->speed = 0;
+    for (;;) {
+        if (on_change) on_change(with_live(download));
+        co_await sleep_for(2s);
+        const auto [needed, free] = co_await deps_.files.run(
+            [&] { return std::pair(space_needed(download), disk_space(settings_.home).free_bytes); });
+        // A little more than nothing also when all parts are there: something else ran out of space.
+        constexpr std::uint64_t kLeast = 1 << 20;
+        if (free >= std::max(needed + settings_.keep_free, kLeast)) co_return;
+    }
+}
+
 Task<> DownloadService::transfer_files(std::shared_ptr<Active> active) {
-    TaskGroup workers(deps_.executor);
-    const auto count =
-        std::min<std::size_t>(active->transfers.size(), static_cast<std::size_t>(settings_.files_at_once));
-    for (std::size_t i = 0; i < count; ++i)
-        workers.spawn("file transfer", worker(active));
+    const Download& download = active->download;
+    hubs::Hub& hub = deps_.hubs.hub(download.plan.pinned.source);
+    active->transfers.clear();
+    active->failure = nullptr;
+    for (std::size_t i = 0; i < download.plan.files.size(); ++i) {
+        active->transfers.push_back(std::make_unique<FileTransfer>(
+            FileTransfer::Deps{deps_.executor, deps_.http, deps_.files, blocks_, hub, scheduler_, speed_limit_,
+                               active->speed_limit},
+            download.plan.pinned, download.plan.files[i], part_of(download, i), download.priority));
+    }
+    active->began_at = Clock::now();
+    TaskGroup files(deps_.executor);
     std::exception_ptr cancelled;
     try {
-        co_await workers.wait();
+        for (std::size_t i = 0; i < active->transfers.size() && !active->failure; ++i) {
+            const bool is_large = download.plan.files[i].size.value_or(0) >= kLargeFile;
+            while (active->open_files >= kMaxOpenFiles || (is_large && active->open_large_files >= kMaxOpenLargeFiles))
+                co_await active->file_ended->wait();
+            ++active->open_files;
+            active->open_large_files += is_large ? 1 : 0;
+            files.spawn("file transfer", transfer_one(active, i));
+        }
+        while (active->open_files > 0 && !active->failure)
+            co_await active->file_ended->wait();
+        if (!active->failure) co_await files.wait();
     } catch (...) {
         cancelled = std::current_exception();
     }
-    if (cancelled) {
+    if (cancelled || active->failure) {
         co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        co_await workers.stop();
-        std::rethrow_exception(cancelled);
+        co_await files.stop();
+        active->download.transfer_ms = active->transfer_ms();
+        active->began_at = {};
+        std::rethrow_exception(cancelled ? cancelled : active->failure);
     }
-    if (active->failure) std::rethrow_exception(active->failure);
+    active->download.transfer_ms = active->transfer_ms();
+    active->began_at = {};
 }
 
-Task<> DownloadService::worker(std::shared_ptr<Active> active) {
-    while (active->next < active->transfers.size() && !active->failure) {
-        FileTransfer& transfer = *active->transfers[active->next++];
-        try {
-            co_await transfer.run();
-        } catch (const boost::system::system_error&) {
-            throw;
-        } catch (...) {
-            if (!active->failure) active->failure = std::current_exception();
+Task<> DownloadService::transfer_one(std::shared_ptr<Active> active, std::size_t file) {
+    struct Open {
+        ~Open() {
+            --active.open_files;
+            active.open_large_files -= is_large ? 1 : 0;
+            active.file_ended->notify();
         }
+        Active& active;
+        bool is_large;
+    };
+    FileTransfer& transfer = *active->transfers[file];
+    const Open open(*active, transfer.file().size.value_or(0) >= kLargeFile);
+    try {
+        co_await transfer.run();
+    } catch (const Error&) {
+        if (!active->failure) active->failure = std::current_exception();
     }
 }
 
 Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
     std::uint64_t last = active->received();
+    bool has_life = false;
     auto last_time = Clock::now(), last_saved = last_time;
     for (;;) {
         co_await sleep_for(250ms);  // four times a second: the contract allows five updates
+        scheduler_.tick();
         const auto now = Clock::now();
         const std::uint64_t received = active->received();
         const double seconds = std::chrono::duration<double>(now - last_time).count();
@@ -299,13 +416,14 @@ Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
         last_time = now;
         const Download download = with_live(active->download);
         if (on_change) on_change(download);
+        if (active->fetched() > 0 && !std::exchange(has_life, true)) co_await deps_.store.note_life(download.id);
         if (download.total_size && *download.total_size > 0) {
             active->report(static_cast<double>(received) / static_cast<double>(*download.total_size));
         }
         if (now - last_saved < 1s) continue;
         last_saved = now;
         co_await deps_.store.save_progress(download.id, active->phase, static_cast<std::int64_t>(received),
-                                           download.download_speed, download.eta_seconds);
+                                           download.download_speed, download.eta_seconds, download.transfer_ms);
     }
 }
 
@@ -335,7 +453,7 @@ Task<> DownloadService::publish(std::shared_ptr<Active> active) {
         facts.quantization = download.plan.pinned.variant;
     const auto path =
         std::filesystem::path("models") / models::link_path(download.plan.pinned, files.front().path).str();
-    co_await deps_.store.complete(download, files, facts, path.string());
+    co_await deps_.store.complete(download, files, facts, path.string(), download.transfer_ms);
     co_await drop_parts(download.id);
     log::info("download complete", {{"download", download.id.str()}, {"ref", download.ref}});
 }

@@ -22,9 +22,10 @@ class DownloadService {
   public:
     struct Settings {
         std::filesystem::path home;
-        int parallel = 2;             // downloads at the same time
-        int files_at_once = 4;        // of one download
-        std::uint64_t keep_free = 0;  // bytes of disk space that a download leaves
+        int parallel = 2;               // downloads at the same time
+        int connections = 16;           // to one source, of all downloads together
+        std::uint64_t speed_limit = 0;  // bytes/s of all downloads together; 0: none
+        std::uint64_t keep_free = 0;    // bytes of disk space that a download leaves
     };
     struct Deps {
         asio::any_io_executor executor;
@@ -40,6 +41,10 @@ class DownloadService {
 
     // Called after every change and at most four times a second while bytes arrive.
     std::function<void(const Download&)> on_change;
+
+    // Of all downloads together, at once, until the program ends. 0: none.
+    void set_speed_limit(std::uint64_t bytes_per_second) { speed_limit_.set(bytes_per_second); }
+    std::uint64_t speed_limit() const { return speed_limit_.get(); }
 
     // Makes the rows true after a restart. Before the queue starts.
     Task<> recover();
@@ -62,18 +67,25 @@ class DownloadService {
     Task<> run(const tasks::TaskRun& task);
     Task<> transfer(std::shared_ptr<Active> active);
     Task<> transfer_files(std::shared_ptr<Active> active);
-    Task<> worker(std::shared_ptr<Active> active);
     Task<> report_progress(std::shared_ptr<Active> active);
     Task<> publish(std::shared_ptr<Active> active);
     Task<std::pair<Download, bool>> rest(std::pair<Download, bool> outcome, bool drop_parts);
     Task<> wait_until_idle(DownloadId id);
     Task<> drop_parts(DownloadId id);
-    void require_space(std::uint64_t bytes) const;
+    // Takes the disk space of all files before their first byte; DISK_FULL, and then nothing more is taken than before.
+    void reserve_space(const Download& download) const;
+    Task<> wait_for_space(std::shared_ptr<Active> active);
+    std::uint64_t space_needed(const Download& download) const;  // beyond what its parts hold already
+    std::filesystem::path part_of(const Download& download, std::size_t file) const;
+    Task<> transfer_one(std::shared_ptr<Active> active, std::size_t file);
     Download with_live(Download download) const;
     std::filesystem::path directory(const DownloadId& id) const;
 
     Deps deps_;
     Settings settings_;
+    BlockPool blocks_;
+    SpeedLimit speed_limit_;
+    TransferScheduler scheduler_;
     std::map<DownloadId, std::shared_ptr<Active>> active_;
     Signal ended_;
 };

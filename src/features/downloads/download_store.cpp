@@ -20,8 +20,9 @@ namespace {
 constexpr std::string_view kColumns =
     "id, model_id, task_id, ref, status, phase, plan, download_size, total_size, download_speed, eta_seconds, "
     "file_path, "
-    "error_code, error_message, priority, speed_limit, attempt, created_at, updated_at";
-constexpr std::size_t kColumnCount = 19;
+    "error_code, error_message, priority, speed_limit, attempt, created_at, updated_at, transfer_ms";
+constexpr std::int64_t kMaxDeaths = 10;
+constexpr std::size_t kColumnCount = 20;
 constexpr storage::SortField kSortFields[] = {{"created_at", "created_at"}, {"updated_at", "updated_at"}};
 
 // What the row alone can say about the files; a running transfer knows better.
@@ -31,7 +32,8 @@ std::vector<FileProgress> implied_files(const Plan& plan, Status status, std::in
     for (std::size_t i = 0; i < files.size(); ++i) {
         const std::uint64_t size = plan.files[i].size.value_or(0);
         if (status == Status::completed) {
-            files[i] = {size, FileStatus::verified, plan.files[i].sha256};
+            files[i] = {
+                .received = size, .status = FileStatus::verified, .sha256 = plan.files[i].sha256, .verified = size};
         } else if (plan.files.size() == 1) {
             files[i].received = left;
         }
@@ -59,6 +61,7 @@ Download from_row(const Row& row) {
                       .priority = static_cast<int>(row.int64(14)),
                       .speed_limit = row.optional_int64(15),
                       .attempt = static_cast<int>(row.int64(16)),
+                      .transfer_ms = row.int64(19),
                       .files = {},
                       .created_at = row.time(17),
                       .updated_at = row.time(18)};
@@ -97,7 +100,7 @@ void queue_again(Session& session, const Download& download) {
     session.execute(
         "UPDATE download_tasks SET status = 'pending', phase = NULL, task_id = ?, error_code = NULL, error_message = "
         "NULL, "
-        "download_speed = NULL, eta_seconds = NULL, updated_at = ? WHERE id = ?",
+        "download_speed = NULL, eta_seconds = NULL, deaths = 0, updated_at = ? WHERE id = ?",
         task, now(), download.id);
     models::set_status(session, download.model_id, models::Status::downloading);
 }
@@ -233,27 +236,47 @@ Task<> DownloadStore::remove(DownloadId id) {
 
 Task<bool> DownloadStore::begin_attempt(DownloadId id) {
     co_return co_await database_.write([id](Session& session) {
-        return session.execute(
-                   "UPDATE download_tasks SET status = 'downloading', phase = 'resolving', attempt = attempt + 1, "
-                   "error_code = NULL, error_message = NULL, updated_at = ? WHERE id = ? AND status IN ('pending', "
-                   "'downloading')",
-                   now(), id) > 0;
+        const auto changed = session.execute(
+            "UPDATE download_tasks SET status = 'downloading', phase = 'resolving', attempt = attempt + 1, "
+            "deaths = deaths + 1, error_code = NULL, error_message = NULL, updated_at = ? WHERE id = ? AND status IN "
+            "('pending', 'downloading')",
+            now(), id);
+        if (changed == 0) return false;
+        // The queue buries a task after three workers; what goes on where it stopped may outlive any number of them, as
+        // long as each brings it further.
+        const auto deaths = session.query_one(
+            "SELECT deaths FROM download_tasks WHERE id = ?", [](const Row& row) { return row.int64(0); }, id);
+        if (deaths && *deaths > kMaxDeaths) {
+            const Download download = require(session, id);
+            rest(session, download, Status::failed);
+            session.execute("UPDATE download_tasks SET error_code = 'INTERNAL', error_message = ? WHERE id = ?",
+                            "the program ended too often during this download", id);
+            return false;
+        }
+        session.execute("UPDATE tasks SET lost_leases = 0 WHERE id = (SELECT task_id FROM download_tasks WHERE id = ?)",
+                        id);
+        return true;
     });
 }
 
+Task<> DownloadStore::note_life(DownloadId id) {
+    co_await database_.write(
+        [id](Session& session) { session.execute("UPDATE download_tasks SET deaths = 0 WHERE id = ?", id); });
+}
+
 Task<> DownloadStore::save_progress(DownloadId id, Phase phase, std::int64_t received,
-                                    std::optional<std::int64_t> speed, std::optional<std::int64_t> eta) {
+                                    std::optional<std::int64_t> speed, std::optional<std::int64_t> eta,
+                                    std::int64_t transfer_ms) {
     co_await database_.write([=](Session& session) {
         session.execute(
-            "UPDATE download_tasks SET phase = ?, download_size = ?, download_speed = ?, eta_seconds = ?, updated_at = "
-            "? "
-            "WHERE id = ? AND status = 'downloading'",
-            name_of(phase), received, speed, eta, now(), id);
+            "UPDATE download_tasks SET phase = ?, download_size = ?, download_speed = ?, eta_seconds = ?, "
+            "transfer_ms = ?, updated_at = ? WHERE id = ? AND status = 'downloading'",
+            name_of(phase), received, speed, eta, transfer_ms, now(), id);
     });
 }
 
 Task<> DownloadStore::complete(Download download, std::vector<models::ModelFile> files, models::ModelFacts facts,
-                               std::string file_path) {
+                               std::string file_path, std::int64_t transfer_ms) {
     co_await database_.write([=](Session& session) {
         std::int64_t total = 0;
         for (const models::ModelFile& file : files)
@@ -261,9 +284,8 @@ Task<> DownloadStore::complete(Download download, std::vector<models::ModelFile>
         models::set_ready(session, download.model_id, files, facts);
         session.execute(
             "UPDATE download_tasks SET status = 'completed', phase = NULL, download_size = ?, total_size = ?, "
-            "eta_seconds = NULL, "
-            "file_path = ?, updated_at = ? WHERE id = ?",
-            total, total, file_path, now(), download.id);
+            "download_speed = NULL, eta_seconds = NULL, file_path = ?, transfer_ms = ?, updated_at = ? WHERE id = ?",
+            total, total, file_path, transfer_ms, now(), download.id);
     });
 }
 

@@ -60,10 +60,12 @@ class DownloadStore {
     // For the running transfer. False when the row is no longer pending or downloading: somebody paused or cancelled
     // it.
     Task<bool> begin_attempt(DownloadId id);
+    // Bytes have come, or an attempt has ended in order: earlier deaths of the program are forgiven.
+    Task<> note_life(DownloadId id);
     Task<> save_progress(DownloadId id, Phase phase, std::int64_t received, std::optional<std::int64_t> speed,
-                         std::optional<std::int64_t> eta);
+                         std::optional<std::int64_t> eta, std::int64_t transfer_ms);
     Task<> complete(Download download, std::vector<models::ModelFile> files, models::ModelFacts facts,
-                    std::string file_path);
+                    std::string file_path, std::int64_t transfer_ms);
     // failed, or pending when it will be tried again.
     Task<> fail_attempt(DownloadId id, bool final, std::string error_code, std::string error_message,
                         std::int64_t received);

@@ -41,7 +41,7 @@ class Downloads : public test::OnEachDatabase {
         run_task(store.begin_attempt(download.id));
         run_task(store.complete(
             download, {{.model_id = download.model_id, .path = "m.gguf", .size = 100, .sha256 = Sha256::of("m")}},
-            {.format = models::Format::gguf}, "models/m.gguf"));
+            {.format = models::Format::gguf}, "models/m.gguf", 2000));
     }
 
     test::TestDatabase database{GetParam()};
@@ -108,7 +108,7 @@ TEST_P(Downloads, a_paused_one_is_not_begun_by_a_late_worker) {
 TEST_P(Downloads, after_a_restart_no_row_claims_to_be_downloading) {
     const DownloadId running = start().id;
     run_task(store.begin_attempt(running));
-    run_task(store.save_progress(running, Phase::transferring, 40, 10, 6));
+    run_task(store.save_progress(running, Phase::transferring, 40, 10, 6, 4000));
     const Download orphan = run_task(store.start(wish("org/other"))).download.value();
     run_task(tasks.cancel(*orphan.task_id));
     EXPECT_EQ(run_task(store.recover()), 2);

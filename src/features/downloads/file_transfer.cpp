@@ -1,11 +1,10 @@
 #include "features/downloads/file_transfer.hpp"
 
-#include "base/async/signal.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
-#include "features/downloads/part_file.hpp"
-#include "integrations/formats/file_type.hpp"
+#include "features/downloads/range_sink.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fcntl.h>
 
@@ -18,27 +17,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kMaxTries = 6;                          // without a new byte in between
 constexpr std::uint64_t kMaxUnsizedBytes = 64 << 20;  // a file whose size the hub keeps to itself is no model file
-
-// "bytes 100-199/200"
-struct ContentRange {
-    std::uint64_t first = 0, total = 0;
-};
-std::optional<ContentRange> parse_content_range(std::string_view text) {
-    constexpr std::string_view kUnit = "bytes ";
-    if (!text.starts_with(kUnit)) return std::nullopt;
-    text.remove_prefix(kUnit.size());
-    const auto dash = text.find('-'), slash = text.find('/');
-    if (dash == std::string_view::npos || slash == std::string_view::npos) return std::nullopt;
-    ContentRange range;
-    const auto read = [](std::string_view digits, std::uint64_t& value) {
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        return error == std::errc{} && end == digits.data() + digits.size();
-    };
-    if (!read(text.substr(0, dash), range.first) || !read(text.substr(slash + 1), range.total)) return std::nullopt;
-    return range;
-}
+constexpr std::uint64_t kLeastSplit = 1 << 20;        // smaller tails aren't worth a connection
+constexpr auto kStall = 12s;                          // no byte for so long: another connection
+constexpr auto kPatience = 1h;                        // without any byte, an outage is no longer waited out here
+constexpr int kMaxStrikes = 6;                        // answers in a row that can't be used
+constexpr auto kLongestPause = 30s;
 
 Error unreachable(const HttpError& error, const Url& url) {
     if (error.failure() == HttpFailure::blocked_address) {
@@ -51,243 +35,367 @@ Error unreachable(const HttpError& error, const Url& url) {
         .with_log_note(error.what());
 }
 
+bool is_passing(ErrorCode code) {
+    return code == ErrorCode::hub_unreachable || code == ErrorCode::hub_rate_limited ||
+           code == ErrorCode::hub_bad_response;
+}
+
+int seconds_of(std::optional<std::string_view> text) {
+    int seconds = 0;
+    if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
+    return std::clamp(seconds, 0, 3600);
+}
+
 }  // namespace
 
-// Lives on the network thread while a response comes in; the coroutine looks at it only before and after.
-class FileTransfer::Sink final : public BodySink {
-  public:
-    Sink(const PlannedFile& file, PartFile part, std::atomic<std::uint64_t>& received)
-        : file_(file), part_(std::move(part)), received_(received) {
-        received_ = part_.size();
-    }
-
-    bool on_head(int status, const HttpHeaders& headers) override {
-        status_ = status;
-        if (status == 200) {
-            if (part_.size() > 0) part_.restart();  // the server ignores ranges: from the beginning, then
-            received_ = 0;
-            return accept_length(find_header(headers, "Content-Length"));
-        }
-        if (status != 206) return false;
-        const auto range = parse_content_range(find_header(headers, "Content-Range").value_or(""));
-        if (!range || range->first != part_.size() || (file_.size && range->total != *file_.size)) {
-            return refuse(ErrorCode::hub_bad_response,
-                          Text::format("the server sent another part of \"{}\" than was asked for",
-                                       "服务器返回了“{}”的错误片段", file_.path));
-        }
-        return true;
-    }
-
-    bool on_data(std::span<const std::byte> data) override {
-        try {
-            const std::uint64_t limit = file_.size.value_or(kMaxUnsizedBytes);
-            if (data.size() > limit - part_.size()) {
-                return refuse(ErrorCode::hub_bad_response,
-                              Text::format("the server sends more of \"{}\" than the hub lists",
-                                           "“{}”的数据超过模型站列出的大小", file_.path));
-            }
-            part_.append(data);
-            received_ = part_.size();
-            return check_beginning();
-        } catch (const Error&) {
-            failure_ = std::current_exception();
-            return false;
-        }
-    }
-
-    // Also for a file so short that the beginning is all of it.
-    bool check_beginning(bool whole = false) {
-        if (beginning_checked_ || (part_.size() < formats::kSniffBytes && !whole)) return true;
-        beginning_checked_ = true;
-        std::array<std::byte, formats::kSniffBytes> bytes;
-        const std::size_t n = read_at(part_.descriptor(), bytes, 0);
-        const auto problem = formats::check_first_bytes(file_.path, std::span(bytes).first(n));
-        return problem ? refuse(problem->code, problem->message) : true;
-    }
-
-    PartFile& part() { return part_; }
-    int status() const { return status_; }
-    std::exception_ptr failure() const { return failure_; }
-    void reset() {
-        status_ = 0;
-        failure_ = nullptr;
-    }
-
-  private:
-    bool accept_length(std::optional<std::string_view> length) {
-        if (!length || !file_.size || fmt::format("{}", *file_.size) == *length) return true;
-        return refuse(ErrorCode::hub_bad_response,
-                      Text::format("\"{}\" has {} bytes on the server, {} in the hub's list",
-                                   "“{}”在服务器上为 {} 字节，模型站列表为 {} 字节", file_.path, *length, *file_.size));
-    }
-    bool refuse(ErrorCode code, Text message) {
-        failure_ = std::make_exception_ptr(Error(code, std::move(message)));
-        return false;
-    }
-
-    const PlannedFile& file_;
-    PartFile part_;
-    std::atomic<std::uint64_t>& received_;
-    int status_ = 0;
-    bool beginning_checked_ = false;
-    std::exception_ptr failure_;
-};
-
-FileTransfer::FileTransfer(Deps deps, models::ModelRef pinned, PlannedFile file, std::filesystem::path part,
-                           std::uint64_t max_bytes_per_second)
+FileTransfer::FileTransfer(Deps deps, const models::ModelRef& pinned, const PlannedFile& file,
+                           std::filesystem::path part, const int& priority)
     : deps_(deps),
-      pinned_(std::move(pinned)),
-      file_(std::move(file)),
-      part_(std::move(part)),
-      max_bytes_per_second_(max_bytes_per_second) {}
+      pinned_(pinned),
+      file_(file),
+      priority_(priority),
+      source_name_(deps.hub.source()),
+      writer_(deps.files, deps.blocks, file_, std::move(part)),
+      group_(deps.executor),
+      changed_(deps.executor) {}
 
 FileTransfer::~FileTransfer() = default;
 
-Task<Sha256> FileTransfer::run() {
+FileProgress FileTransfer::progress() const {
+    FileProgress progress{.received = received(),
+                          .status = status_,
+                          .sha256 = digest_,
+                          .verified = status_ == FileStatus::verified ? received() : writer_.hashed(),
+                          .connections = connections()};
+    if (status_ == FileStatus::downloading && speed_ > 0) {
+        progress.speed = static_cast<std::int64_t>(speed_);
+        const auto left = file_.size.value_or(progress.received) - progress.received;
+        if (file_.size) progress.eta_seconds = static_cast<std::int64_t>(static_cast<double>(left) / speed_);
+    }
+    return progress;
+}
+
+bool FileTransfer::is_waiting() const {
+    return status_ == FileStatus::downloading && requests_.empty() && Clock::now() + 500ms < not_before_;
+}
+
+bool FileTransfer::is_limited() const {
+    return deps_.all_downloads.get() > 0 || deps_.this_download.get() > 0;
+}
+
+Task<> FileTransfer::run() {
     status_ = FileStatus::downloading;
     std::exception_ptr failure;
     try {
-        for (bool again = false;; again = true) {
-            sink_ =
-                co_await deps_.files.run([this] { return std::make_unique<Sink>(file_, PartFile(part_), received_); });
-            co_await fetch_all();
-            const Sha256 digest = co_await check_digest();
-            const bool right = !file_.sha256 || digest == *file_.sha256;
-            if (right && co_await matches_git_sha1()) {
-                digest_ = digest;
-                status_ = FileStatus::verified;
-                break;
-            }
-            sink_.reset();
-            PartFile::remove(part_);
-            received_ = 0;
-            if (again) {
-                fail(ErrorCode::digest_mismatch, "\"{}\" arrived twice with a digest other than the hub's",
-                     "“{}”两次下载的摘要均与模型站不符", file_.path);
-            }
-            log::warning("a file arrived with a wrong digest and is fetched again", {{"file", file_.path}});
-        }
-    } catch (const Error& error) {
-        status_ = FileStatus::failed;
-        // Bytes of the wrong kind are no beginning for another try.
-        const bool useless = error.code() == ErrorCode::unsafe_file || error.code() == ErrorCode::unsupported_format;
-        sink_.reset();
-        if (useless) PartFile::remove(part_);
-        throw;
+        co_await fetch_and_check();
+        co_await writer_.close();
+        status_ = FileStatus::verified;
+        co_return;
     } catch (...) {
         failure = std::current_exception();
     }
-    if (failure) {
-        // Cancelled: what has arrived is made durable, which cancellation must not skip.
-        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-        status_ = FileStatus::pending;
-        if (sink_) co_await deps_.files.run([this] { sink_->part().sync(); });
-        sink_.reset();
+    // Also when cancelled: requests end, and what has arrived is written down.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await group_.stop();
+    deps_.scheduler.remove(*this);
+    co_await writer_.close();
+    try {
         std::rethrow_exception(failure);
-    }
-    sink_.reset();
-    co_return *digest_;
-}
-
-Task<> FileTransfer::fetch_all() {
-    int tries = 0;
-    for (;;) {
-        const std::uint64_t before = received();
-        std::optional<Error> problem;
-        int delay_seconds = 0;
-        try {
-            co_await fetch_once();
-            if (file_.size ? received() == *file_.size : sink_->status() == 200) co_return;
-            problem = Error(ErrorCode::hub_unreachable, Text::format("\"{}\" ended early", "“{}”提前结束", file_.path));
-        } catch (const Error& error) {
-            const bool passing =
-                error.code() == ErrorCode::hub_unreachable || error.code() == ErrorCode::hub_rate_limited;
-            if (!passing) throw;
-            problem = error;
-            delay_seconds = error.retry_after();
+    } catch (const Error& error) {
+        status_ = FileStatus::failed;
+        // Bytes of the wrong kind are no beginning for another try.
+        if (error.code() == ErrorCode::unsafe_file || error.code() == ErrorCode::unsupported_format ||
+            error.code() == ErrorCode::digest_mismatch) {
+            PartFile::remove(part());
         }
-        tries = received() > before ? 1 : tries + 1;
-        if (tries >= kMaxTries) throw Error(*std::move(problem));
-        co_await sleep_for(
-            std::max<std::chrono::milliseconds>(std::chrono::seconds(delay_seconds), 250ms * (1 << tries)));
+        throw;
+    } catch (...) {
+        status_ = FileStatus::pending;
+        throw;
     }
 }
 
-Task<> FileTransfer::fetch_once() {
-    sink_->reset();
-    if (file_.size && received() == *file_.size) co_return;
-    const hubs::FileSource source = co_await deps_.hub.locate(pinned_.repo, pinned_.revision, file_.path);
-    if (const auto* local = std::get_if<hubs::LocalSource>(&source)) {
-        co_await copy_local(local->path);
-    } else {
-        co_await fetch_remote(std::get<hubs::RemoteSource>(source));
+Task<> FileTransfer::fetch_and_check() {
+    for (int round = 0;; ++round) {
+        const ByteRanges have = round == 0 ? co_await writer_.open() : co_await writer_.have();
+        co_await fetch_missing(have);
+        const Sha256 digest = co_await writer_.finish(size());
+        if (co_await is_right(digest)) {
+            digest_ = digest;
+            co_return;
+        }
+        log::warning("a file has a wrong digest", {{"file", file_.path}});
+        if (round < 2 && co_await repair()) continue;
+        fail(ErrorCode::digest_mismatch, "\"{}\" has a digest other than the hub's, also when it is fetched again",
+             "“{}”的摘要与模型站不符，重新下载后仍然如此", file_.path);
     }
 }
 
-Task<> FileTransfer::fetch_remote(const hubs::RemoteSource& source) {
-    HttpRequest request{.url = source.url, .bearer = source.bearer};
-    request.total_timeout = 0ms;
-    request.max_body_bytes = file_.size.value_or(kMaxUnsizedBytes) + 1;
-    request.max_bytes_per_second = max_bytes_per_second_;
-    // Always a range, for the CDN refuses a whole big file. A file whose size nobody knows is fetched in one piece.
-    if (file_.size && *file_.size > 0) request.headers.push_back({"Range", fmt::format("bytes={}-", received())});
-    if (!file_.size && sink_->part().size() > 0) {
-        sink_->part().restart();
+Task<bool> FileTransfer::is_right(Sha256 digest) {
+    if (file_.sha256) co_return digest == *file_.sha256;
+    // Small files outside LFS have git's own digest and no other.
+    if (file_.git_sha1) co_return co_await writer_.matches_git_sha1(*file_.git_sha1, size());
+    co_return true;
+}
+
+Task<> FileTransfer::fetch_missing(ByteRanges have) {
+    received_ = have.size();
+    if (!file_.size && !have.empty()) {
+        co_await writer_.restart();
+        have = {};
         received_ = 0;
     }
+    const std::uint64_t end = file_.size.value_or(kMaxUnsizedBytes);
+    planner_.emplace(end, chunk_bytes_for(file_.size), have);
+    if (planner_->is_complete()) co_return;
+    for (;;) {
+        std::optional<Error> problem;
+        try {
+            const hubs::FileSource where = co_await locate();
+            if (const auto* local = std::get_if<hubs::LocalSource>(&where)) {
+                co_await copy_local(local->path);
+                co_return;
+            }
+            break;
+        } catch (const Error& error) {
+            problem = error;
+        }
+        note_problem(*problem, false);
+        if (failure_) std::rethrow_exception(failure_);
+        co_await sleep_for(std::chrono::duration_cast<std::chrono::milliseconds>(not_before_ - Clock::now()));
+    }
+    co_await fetch_ranges();
+}
+
+Task<> FileTransfer::fetch_ranges() {
+    for (int begun = 1;; ++begun) {
+        start_over_ = false;
+        deps_.scheduler.add(*this);
+        while (!planner_->is_complete() && !failure_ && !writer_.has_failed() && !start_over_)
+            co_await changed_.wait();
+        group_.cancel();
+        co_await group_.wait();
+        deps_.scheduler.remove(*this);
+        if (const auto broken = writer_.failure()) std::rethrow_exception(broken);
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+        if (planner_->is_complete()) co_return;
+        if (begun > kMaxStrikes) {
+            fail(ErrorCode::hub_unreachable,
+                 "\"{}\" can only be fetched in one piece, and the connection broke each time",
+                 "“{}”只能一次性下载，而连接每次都中断", file_.path);
+        }
+        co_await writer_.restart();
+        received_ = 0;
+        planner_.emplace(file_.size.value_or(kMaxUnsizedBytes), chunk_bytes_for(file_.size), ByteRanges());
+    }
+}
+
+bool FileTransfer::wants_connection(Clock::time_point now) const {
+    if (!planner_ || failure_ || now < not_before_ || connections() >= most_connections_) return false;
+    if (is_in_one_piece()) return requests_.empty() && !start_over_ && planner_->can_take();
+    if (planner_->can_take()) return true;
+    // Nothing is left to hand out: the longest tail is worth sharing when it takes more than a moment.
+    return std::any_of(requests_.begin(), requests_.end(), [](const auto& request) {
+        const auto rest = request->piece->rest().size();
+        return rest >= 2 * kLeastSplit && request->speed > 0 && static_cast<double>(rest) > request->speed;
+    });
+}
+
+void FileTransfer::start_request(std::uint64_t wanted_bytes) {
+    std::shared_ptr<Piece> piece = planner_->take(is_in_one_piece() ? UINT64_MAX / 2 : wanted_bytes);
+    if (!piece) piece = planner_->split(kLeastSplit);
+    auto started = std::make_shared<Request>();
+    started->piece = std::move(piece);
+    started->started_at = Clock::now();
+    if (started->piece) started->measured_at_byte = started->piece->range().begin;
+    requests_.push_back(started);
+    group_.spawn("range request", request(std::move(started)));
+}
+
+void FileTransfer::measure(Clock::time_point now) {
+    const double seconds = std::chrono::duration<double>(now - measured_at_).count();
+    measured_at_ = now;
+    if (seconds <= 0 || seconds > 10) return;
+    const auto follow = [seconds](double& speed, std::uint64_t& before, std::uint64_t after, double smoothing) {
+        const double current = after > before ? static_cast<double>(after - before) / seconds : 0;
+        before = after;
+        speed = speed == 0 ? current : speed + smoothing * (current - speed);
+    };
+    follow(speed_, measured_received_, received(), 0.2);
+    for (const auto& request : requests_) {
+        if (request->piece) follow(request->speed, request->measured_at_byte, request->piece->rest().begin, 0.3);
+    }
+}
+
+Task<> FileTransfer::request(std::shared_ptr<Request> request) {
+    std::exception_ptr cancelled;
+    std::optional<Error> problem;
+    std::uint64_t bytes = 0;
+    const std::uint64_t begin = request->piece ? request->piece->range().begin : 0;
+    try {
+        if (request->piece) bytes = co_await fetch(*request->piece);
+    } catch (const Error& error) {
+        problem = error;
+        bytes = request->piece->rest().begin - begin;
+    } catch (...) {
+        cancelled = std::current_exception();
+    }
+    requests_.remove(request);
+    if (request->piece) planner_->give_back(request->piece);
+    fetched_ += bytes;
+    if (bytes > 0) {
+        last_byte_at_ = Clock::now();
+        strikes_ = 0;
+    }
+    if (problem) note_problem(*problem, bytes > 0);
+    if (is_in_one_piece() && !planner_->is_complete()) start_over_ = true;  // it can't be gone on with
+    deps_.scheduler.released(source_name_);
+    changed_.notify();
+    if (cancelled) std::rethrow_exception(cancelled);
+}
+
+void FileTransfer::note_problem(const Error& problem, bool got_bytes) {
+    const auto now = Clock::now();
+    if (!is_passing(problem.code())) {
+        failure_ = std::make_exception_ptr(problem);
+        return;
+    }
+    if (problem.code() == ErrorCode::hub_rate_limited) deps_.scheduler.refused(source_name_);
+    if (got_bytes) return;          // goes on at once, from the next byte
+    if (now < not_before_) return;  // a sibling has said so
+    ++strikes_;
+    const bool useless = problem.code() == ErrorCode::hub_bad_response && strikes_ >= kMaxStrikes;
+    if (useless || now - last_byte_at_ > kPatience) {
+        failure_ = std::make_exception_ptr(problem);
+        return;
+    }
+    not_before_ = now + back_off(problem);
+    log::debug("a transfer pauses", {{"file", file_.path}, {"error", problem.message().en}});
+}
+
+std::chrono::milliseconds FileTransfer::back_off(const Error& problem) {
+    const std::chrono::milliseconds asked = std::chrono::seconds(problem.retry_after());
+    const std::chrono::milliseconds own = 125ms * (1 << std::min(strikes_, 8));
+    return std::max(asked, std::min<std::chrono::milliseconds>(own, kLongestPause));
+}
+
+Task<hubs::FileSource> FileTransfer::locate() {
+    while (locating_)
+        co_await changed_.wait();
+    if (source_) {
+        const auto* remote = std::get_if<hubs::RemoteSource>(&*source_);
+        if (!remote || !remote->expires_at || *remote->expires_at > now() + 10s) co_return *source_;
+    }
+    struct Asking {
+        explicit Asking(FileTransfer& t) : transfer(t) { transfer.locating_ = true; }
+        ~Asking() {
+            transfer.locating_ = false;
+            transfer.changed_.notify();
+        }
+        FileTransfer& transfer;
+    } const asking(*this);
+    source_ = co_await deps_.hub.locate(pinned_.repo, pinned_.revision, file_.path);
+    ++source_generation_;
+    if (const auto* remote = std::get_if<hubs::RemoteSource>(&*source_)) {
+        if (remote->max_connections) most_connections_ = std::min(most_connections_, *remote->max_connections);
+        has_ranges_ = has_ranges_ && remote->has_ranges;
+    }
+    co_return *source_;
+}
+
+void FileTransfer::forget_source(std::uint64_t generation) {
+    if (generation == source_generation_) source_.reset();
+}
+
+Task<std::uint64_t> FileTransfer::fetch(Piece& piece) {
+    const auto source = std::get<hubs::RemoteSource>(co_await locate());
+    const std::uint64_t generation = source_generation_;
+    const ByteRange range = piece.rest();
+    const bool whole = is_in_one_piece();
+    HttpRequest request{.url = source.url, .bearer = source.bearer};
+    request.total_timeout = 0ms;
+    request.stall_timeout = kStall;
+    request.max_body_bytes = range.size() + 1;
+    const std::uint64_t limit = std::max(deps_.all_downloads.get(), deps_.this_download.get());
+    request.buffer_bytes = buffer_bytes_for(limit);
+    // Always a range, for CDNs refuse a whole big file. A file whose size nobody knows is fetched in one piece.
+    if (!whole) request.headers.push_back({"Range", fmt::format("bytes={}-{}", range.begin, range.end - 1)});
+    RangeSink sink({writer_, deps_.blocks, deps_.all_downloads, deps_.this_download, received_,
+                    deps_.scheduler.counter_of(source_name_)},
+                   piece,
+                   {.range = range, .size = file_.size, .is_ranged = !whole, .may_be_200 = source.ranges_come_as_200});
+    std::exception_ptr cancelled;
     std::optional<Error> broken;
     HttpResponse response;
     try {
-        response = co_await deps_.http.stream(std::move(request), *sink_);
+        response = co_await deps_.http.stream(std::move(request), sink);
     } catch (const HttpError& error) {
         broken = unreachable(error, source.url);
+    } catch (...) {
+        cancelled = std::current_exception();
     }
-    if (sink_->failure()) std::rethrow_exception(sink_->failure());
-    if (broken) throw Error(*std::move(broken));
-    const int status = sink_->status();
-    if (status == 200 || status == 206) co_return;
-    const auto retry_after = find_header(response.headers, "Retry-After");
-    int seconds = 0;
-    if (retry_after) std::from_chars(retry_after->data(), retry_after->data() + retry_after->size(), seconds);
-    if (status == 429) {
-        throw Error(ErrorCode::hub_rate_limited, Text::format("{} asks us to wait", "{} 要求稍候", source.url.host()))
-            .with_retry_after(std::max(seconds, 1));
+    sink.flush();
+    if (cancelled) std::rethrow_exception(cancelled);
+    if (!sink.verdict()) {
+        if (broken) throw Error(*std::move(broken));
+        throw Error(ErrorCode::hub_unreachable, Text::format("{} did not answer", "{} 没有响应", source.url.host()));
     }
-    if (status == 404)
-        fail(ErrorCode::hub_file_not_found, "the hub has no file \"{}\"", "模型站没有文件“{}”", file_.path);
-    // 403: the signed URL has expired, and locate() gives a new one. 5xx: the server's trouble passes.
-    throw Error(ErrorCode::hub_unreachable, Text::format("{0} answered {1} for \"{2}\"", "{0} 对“{2}”返回 {1}",
-                                                         source.url.host(), status, file_.path));
+    const auto answered = [&](ErrorCode code) {
+        return Error(code, Text::format("{0} answered {1} for \"{2}\"", "{0} 对“{2}”返回 {1}", source.url.host(),
+                                        sink.status(), file_.path));
+    };
+    switch (*sink.verdict()) {
+        case RangeVerdict::wanted:
+            if (!file_.size && !broken) piece.cut();
+            if (broken) throw Error(*std::move(broken));
+            if (sink.bytes() == 0 && !piece.rest().empty()) throw answered(ErrorCode::hub_unreachable);
+            co_return sink.bytes();
+        case RangeVerdict::other_bytes:
+            throw Error(ErrorCode::hub_bad_response,
+                        Text::format("the server sent another part of \"{}\" than was asked for",
+                                     "服务器返回了“{}”的错误片段", file_.path));
+        case RangeVerdict::no_ranges:
+            has_ranges_ = false;
+            throw Error(ErrorCode::hub_bad_response, Text::format("the server has no parts of \"{}\" to give",
+                                                                  "服务器不支持分段下载“{}”", file_.path));
+        case RangeVerdict::expired:
+            // The address has expired, or the server wants fewer connections: both can be tried.
+            forget_source(generation);
+            if (strikes_ > 0) most_connections_ = 1;
+            throw answered(ErrorCode::hub_bad_response);
+        case RangeVerdict::not_found:
+            fail(ErrorCode::hub_file_not_found, "the hub has no file \"{}\"", "模型站没有文件“{}”", file_.path);
+        case RangeVerdict::rate_limited:
+            throw Error(ErrorCode::hub_rate_limited,
+                        Text::format("{} asks us to wait", "{} 要求稍候", source.url.host()))
+                .with_retry_after(std::max(1, seconds_of(find_header(response.headers, "Retry-After"))));
+        case RangeVerdict::server_failed:
+            throw answered(sink.status() >= 500 ? ErrorCode::hub_unreachable : ErrorCode::hub_bad_response)
+                .with_retry_after(seconds_of(find_header(response.headers, "Retry-After")));
+    }
+    throw answered(ErrorCode::hub_unreachable);
 }
 
 Task<> FileTransfer::copy_local(std::filesystem::path source) {
-    co_await deps_.files.run([this, &source] {
-        const UniqueFd from = open_file(source, O_RDONLY);
-        std::vector<std::byte> buffer(1 << 20);
-        for (;;) {
-            const std::size_t n = read_at(from.get(), buffer, received());
-            if (n == 0) return;
-            if (!sink_->on_data(std::span(buffer).first(n))) return;
+    const ByteRanges missing = (co_await writer_.have()).missing(file_.size.value_or(kMaxUnsizedBytes));
+    const UniqueFd from = co_await deps_.files.run([&source] { return open_file(source, O_RDONLY); });
+    for (const auto& [begin, end] : missing.map()) {
+        for (std::uint64_t offset = begin; offset < end;) {
+            while (deps_.blocks.is_full())
+                co_await sleep_for(2ms);
+            Block block = deps_.blocks.take(offset);
+            block.size = co_await deps_.files.run([&] {
+                const auto wanted = std::min<std::uint64_t>(Block::kBytes, end - offset);
+                return read_at(from.get(), {block.memory.get(), wanted}, offset);
+            });
+            const std::size_t n = block.size;
+            writer_.put(std::move(block));
+            if (writer_.has_failed()) std::rethrow_exception(writer_.failure());
+            received_ += n;
+            offset += n;
+            if (n == 0) break;
         }
-    });
-    if (sink_->failure()) std::rethrow_exception(sink_->failure());
-}
-
-Task<Sha256> FileTransfer::check_digest() {
-    co_return co_await deps_.files.run([this] {
-        if (!sink_->check_beginning(true)) std::rethrow_exception(sink_->failure());
-        return sink_->part().finish();
-    });
-}
-
-// Small files outside LFS have git's own digest and no other.
-Task<bool> FileTransfer::matches_git_sha1() {
-    if (file_.sha256 || !file_.git_sha1) co_return true;
-    co_return co_await deps_.files.run([this] {
-        std::vector<std::byte> content(received());
-        const std::size_t n = read_at(sink_->part().descriptor(), content, 0);
-        return git_blob_sha1(std::span(content).first(n)) == *file_.git_sha1;
-    });
+    }
 }
 
 }  // namespace llmm::downloads

@@ -1,63 +1,123 @@
 #pragma once
 #include "base/async/blocking_pool.hpp"
+#include "base/async/signal.hpp"
 #include "base/async/task.hpp"
+#include "base/async/task_group.hpp"
 #include "base/net/http_client.hpp"
 #include "features/downloads/download.hpp"
+#include "features/downloads/file_writer.hpp"
+#include "features/downloads/range_planner.hpp"
+#include "features/downloads/speed_limit.hpp"
+#include "features/downloads/transfer_scheduler.hpp"
 #include "integrations/hub.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
+#include <list>
 #include <memory>
 #include <optional>
 
 namespace llmm::downloads {
 
-// Fetches one file into a part file: in order, hashing as it goes, going on where an earlier run of this program
-// stopped.
-//
-// The journal beside the part says how many bytes are certainly on the disk. Within one boot of the machine the part's
-// own length says it better, since a killed process loses nothing of what it has written.
+// Fetches one file by several range requests at a time and goes on where an earlier run of this program stopped. The
+// scheduler says when a further request may start; the planner, which bytes it fetches; the writer takes them.
 class FileTransfer {
   public:
+    using Clock = std::chrono::steady_clock;
     struct Deps {
+        asio::any_io_executor executor;
         HttpClient& http;
         BlockingPool& files;
+        BlockPool& blocks;
         hubs::Hub& hub;
+        TransferScheduler& scheduler;
+        SpeedLimit& all_downloads;
+        SpeedLimit& this_download;
     };
-    FileTransfer(Deps deps, models::ModelRef pinned, PlannedFile file, std::filesystem::path part,
-                 std::uint64_t max_bytes_per_second);
+    FileTransfer(Deps deps, const models::ModelRef& pinned, const PlannedFile& file, std::filesystem::path part,
+                 const int& priority);
     ~FileTransfer();
 
     // Ends when the file is whole and its digest right. HUB_… errors, DIGEST_MISMATCH, UNSAFE_FILE, UNSUPPORTED_FORMAT,
-    // DISK_FULL. Cancelled, it leaves the part for the next run.
-    Task<Sha256> run();
+    // DISK_FULL. Cancelled, it leaves the part for the next run. Outages are waited out.
+    Task<> run();
 
     const PlannedFile& file() const { return file_; }
-    const std::filesystem::path& part() const { return part_; }
+    const std::filesystem::path& part() const { return writer_.path(); }
     std::uint64_t received() const { return received_.load(std::memory_order_relaxed); }
-    FileStatus status() const { return status_; }
+    std::uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }  // by this object
     std::optional<Sha256> digest() const { return digest_; }
+    FileProgress progress() const;
+    bool is_waiting() const;  // for a source that can't be reached, or wants to be left alone
+
+    // For the scheduler.
+    struct Request {
+        std::shared_ptr<Piece> piece;
+        Clock::time_point started_at{};
+        double speed = 0;  // bytes/s
+        std::uint64_t measured_at_byte = 0;
+    };
+    const std::string& source() const { return source_name_; }
+    int priority() const { return priority_; }
+    int connections() const { return static_cast<int>(requests_.size()); }
+    const std::list<std::shared_ptr<Request>>& requests() const { return requests_; }
+    bool wants_connection(Clock::time_point now) const;
+    std::uint64_t unassigned() const { return planner_ ? planner_->unassigned() : 0; }
+    bool is_limited() const;
+    void start_request(std::uint64_t wanted_bytes);
+    void measure(Clock::time_point now);
 
   private:
-    class Sink;
-
-    Task<> fetch_all();
-    Task<> fetch_once();
-    Task<> fetch_remote(const hubs::RemoteSource& source);
+    Task<> fetch_and_check();
+    Task<> fetch_missing(ByteRanges have);
+    Task<> fetch_ranges();
     Task<> copy_local(std::filesystem::path source);
-    Task<Sha256> check_digest();
-    Task<bool> matches_git_sha1();
+    Task<> request(std::shared_ptr<Request> request);
+    Task<std::uint64_t> fetch(Piece& piece);  // the bytes that came
+    Task<bool> is_right(Sha256 digest);
+    // A wrong digest: finds the segments that are wrong and fetches only those again. True: something has changed.
+    Task<bool> repair();
+    Task<std::optional<std::vector<std::byte>>> fetch_again(ByteRange range);
+
+    // Where the file is, asked once for all requests until the answer is no longer good.
+    Task<hubs::FileSource> locate();
+    void forget_source(std::uint64_t generation);
+    bool is_in_one_piece() const { return !has_ranges_ || !file_.size; }
+    std::uint64_t size() const { return file_.size.value_or(received()); }
+    void note_problem(const Error& problem, bool got_bytes);
+    std::chrono::milliseconds back_off(const Error& problem);
 
     Deps deps_;
-    models::ModelRef pinned_;
-    PlannedFile file_;
-    std::filesystem::path part_;
-    std::uint64_t max_bytes_per_second_;
-    std::atomic<std::uint64_t> received_ = 0;
+    const models::ModelRef& pinned_;
+    const PlannedFile& file_;
+    const int& priority_;
+    std::string source_name_;
+    FileWriter writer_;
+    TaskGroup group_;
+    Signal changed_;
+    std::optional<RangePlanner> planner_;
+    std::list<std::shared_ptr<Request>> requests_;
+    std::atomic<std::uint64_t> received_ = 0, fetched_ = 0;
     FileStatus status_ = FileStatus::pending;
     std::optional<Sha256> digest_;
-    std::unique_ptr<Sink> sink_;
+    double speed_ = 0;
+    std::uint64_t measured_received_ = 0;
+    Clock::time_point measured_at_{};
+
+    std::optional<hubs::FileSource> source_;
+    std::uint64_t source_generation_ = 0;
+    bool locating_ = false;
+    bool has_ranges_ = true;
+    bool start_over_ = false;
+    int most_connections_ = 64;
+
+    std::exception_ptr failure_;
+    int strikes_ = 0;  // problems since the last byte
+    Clock::time_point last_byte_at_ = Clock::now();
+    Clock::time_point not_before_{};
 };
 
 }  // namespace llmm::downloads

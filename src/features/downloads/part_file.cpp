@@ -2,93 +2,268 @@
 
 #include "base/error/error.hpp"
 
-#include <charconv>
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 namespace llmm::downloads {
 namespace {
 
-std::string boot_id() {
-    std::string id = read_text_file("/proc/sys/kernel/random/boot_id", 64);
-    while (!id.empty() && id.back() == '\n')
-        id.pop_back();
-    return id;
+constexpr std::size_t kReadBytes = 256 << 10;
+constexpr std::uint64_t kHashStep = 32 << 20;  // hash_some() comes back after so much
+
+std::filesystem::path journal_path(const std::filesystem::path& part) {
+    return part.string() + ".journal";
 }
 
-std::uint64_t length_of(int fd) {
-    struct stat status{};
-    if (::fstat(fd, &status) != 0) throw_errno("fstat of a part file", errno);
-    return static_cast<std::uint64_t>(status.st_size);
+template <class Take>
+void read_range(int fd, ByteRange range, std::vector<std::byte>& buffer, Take take) {
+    buffer.resize(kReadBytes);
+    while (!range.empty()) {
+        const auto wanted = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), range.size()));
+        const std::size_t n = read_at(fd, wanted, range.begin);
+        if (n == 0) throw_errno("a part file became shorter", EIO);
+        take(std::span<const std::byte>(wanted).first(n));
+        range.begin += n;
+    }
 }
 
 }  // namespace
 
-PartFile::PartFile(std::filesystem::path path) : path_(std::move(path)), journal_(path_.string() + ".journal") {
-    fd_ = open_file(path_, O_RDWR | O_CREAT);
-    size_ = trusted_size();
-    synced_ = size_;
-    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) throw_errno("ftruncate of a part file", errno);
-    hash_existing();
+std::uint64_t chunk_bytes_for(std::optional<std::uint64_t> file_size) {
+    constexpr std::uint64_t kMiB = 1 << 20;
+    std::uint64_t chunk = 4 * kMiB;
+    while (file_size && chunk < 16 * kMiB && *file_size / chunk > 1024)
+        chunk *= 2;
+    return chunk;
+}
+
+PartFile::PartFile(std::filesystem::path path, std::optional<std::uint64_t> size, std::string_view identity)
+    : path_(std::move(path)),
+      size_(size),
+      chunk_(chunk_bytes_for(size)),
+      fd_(open_file(path_, O_RDWR | O_CREAT)),
+      journal_(journal_path(path_), identity) {
+    load();
 }
 
 PartFile::~PartFile() = default;
 
-// The journal is one line: "<durable bytes> <boot id>".
-std::uint64_t PartFile::trusted_size() const {
-    const std::uint64_t length = length_of(fd_.get());
-    if (length == 0 || !std::filesystem::exists(journal_)) return 0;
-    const std::string line = read_text_file(journal_, 256);
-    std::uint64_t durable = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), durable);
-    if (error != std::errc{} || *end != ' ') return 0;
-    if (line.substr(static_cast<std::size_t>(end - line.data()) + 1) == boot_id()) return length;
-    return std::min(durable, length);
+void PartFile::load() {
+    struct stat status{};
+    if (::fstat(fd_.get(), &status) != 0) throw_errno("fstat of a part file", errno);
+    const auto limit = std::min(static_cast<std::uint64_t>(status.st_size), size_.value_or(UINT64_MAX));
+    std::vector<std::byte> buffer;
+    for (const auto& [begin, segment] : journal_.contents().segments) {
+        const ByteRange range{begin, segment.end};
+        if (range.end > limit || have_.overlaps(range) || !is_intact(range, segment.checksum, buffer)) continue;
+        have_.add(range);
+        segments_[begin] = {.end = range.end, .checksum = segment.checksum, .journalled = range.end};
+    }
+    // A midstate speaks of bytes that are still the same: their segments are intact.
+    midstates_ = journal_.contents().midstates;
+    std::sort(midstates_.begin(), midstates_.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+    hash_again_from(have_.run_end(0));
+    if (size_ && have_.run_end(0) == *size_) digest_ = journal_.contents().digest;
 }
 
-void PartFile::hash_existing() {
-    std::vector<std::byte> buffer(1 << 20);
-    for (std::uint64_t offset = 0; offset < size_;) {
-        const auto wanted = std::min<std::uint64_t>(buffer.size(), size_ - offset);
-        const std::size_t n = read_at(fd_.get(), std::span(buffer).first(wanted), offset);
-        if (n == 0) throw_errno("a part file became shorter", EIO);
-        digest_.update(std::span(buffer).first(n));
-        offset += n;
+bool PartFile::is_intact(ByteRange range, std::uint64_t checksum, std::vector<std::byte>& buffer) const {
+    Checksum found;
+    read_range(fd_.get(), range, buffer, [&](std::span<const std::byte> data) { found.add(data); });
+    return found.value() == checksum;
+}
+
+// Back to the last midstate that doesn't depend on bytes from there on.
+void PartFile::hash_again_from(std::uint64_t offset) {
+    while (!midstates_.empty() && midstates_.back().bytes > offset)
+        midstates_.pop_back();
+    sha_ = midstates_.empty() ? Sha256Stream() : Sha256Stream::from(midstates_.back());
+    hashed_ = midstates_.empty() ? 0 : midstates_.back().bytes;
+    digest_.reset();
+}
+
+void PartFile::hash(std::span<const std::byte> data) {
+    while (!data.empty()) {
+        const auto room = kMidstateStep - hashed_ % kMidstateStep;
+        const auto piece = data.first(std::min<std::uint64_t>(room, data.size()));
+        sha_.update(piece);
+        hashed_ += piece.size();
+        data = data.subspan(piece.size());
+        if (piece.size() < room) continue;
+        midstates_.push_back(sha_.midstate().value());
+        journal_.add_midstate(midstates_.back());
     }
 }
 
-void PartFile::append(std::span<const std::byte> data) {
-    if (size_ == 0 && synced_ == 0) write_file_durably(journal_, fmt::format("0 {}", boot_id()));
-    write_all(fd_.get(), data, size_);
-    digest_.update(data);
-    size_ += data.size();
-    if (size_ - synced_ >= kJournalStep) sync();
+void PartFile::write(std::uint64_t offset, std::span<const std::byte> data) {
+    if (have_.overlaps({offset, offset + data.size()})) {
+        fail(ErrorCode::internal, "bytes arrived twice", "数据重复到达");
+    }
+    write_all(fd_.get(), data, offset);
+    if (offset == hashed_) hash(data);
+    not_durable_ += data.size();
+    while (!data.empty()) {
+        const auto piece = data.first(std::min<std::uint64_t>(data.size(), chunk_ - offset % chunk_));
+        const std::uint64_t end = offset + piece.size();
+        std::uint64_t begin = offset;
+        if (const auto found = growing_.find(offset); found != growing_.end()) {
+            begin = found->second;
+            growing_.erase(found);
+        }
+        Grown& segment = segments_[begin];
+        if (!segment.growing) segment = {.growing = Checksum(), .journalled_at = Clock::now()};
+        segment.growing->add(piece);
+        segment.end = end;
+        have_.add({offset, end});
+        if (end % chunk_ == 0 || end == size_) {
+            journal(begin, segment);
+            segment.growing.reset();
+        } else {
+            growing_[end] = begin;
+            if (end - std::max(segment.journalled, begin) >= kJournalStep ||
+                Clock::now() - segment.journalled_at >= kJournalTime) {
+                journal(begin, segment);
+            }
+        }
+        offset = end;
+        data = data.subspan(piece.size());
+    }
+    journal_.flush();
 }
 
-void PartFile::sync() {
-    if (synced_ == size_) return;
-    sync_file(fd_.get());
-    write_file_durably(journal_, fmt::format("{} {}", size_, boot_id()));
-    synced_ = size_;
+void PartFile::journal(std::uint64_t begin, Grown& segment) {
+    segment.checksum = segment.growing->value();
+    segment.journalled = segment.end;
+    segment.journalled_at = Clock::now();
+    journal_.add_segment({begin, segment.end}, segment.checksum);
+}
+
+bool PartFile::hash_some() {
+    const std::uint64_t there = have_.run_end(hashed_);
+    if (there == hashed_) return false;
+    std::vector<std::byte> buffer;
+    const std::uint64_t end = std::min(there, hashed_ + kHashStep);
+    read_range(fd_.get(), {hashed_, end}, buffer, [&](std::span<const std::byte> data) { hash(data); });
+    journal_.flush();
+    return end < there;
+}
+
+Sha256 PartFile::finish(std::uint64_t size) {
+    if (digest_) return *digest_;
+    while (hash_some()) {
+    }
+    if (hashed_ != size) fail(ErrorCode::internal, "a part is finished too early", "文件未完整即被收尾");
+    if (!size_ && ::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) throw_errno("ftruncate of a part", errno);
+    Sha256Stream whole = std::exchange(sha_, Sha256Stream());
+    digest_ = whole.finish();
+    write_journal();
+    journal_.add_digest(*digest_);
+    journal_.flush();
+    return *digest_;
+}
+
+void PartFile::write_journal() {
+    for (const auto& [end, begin] : growing_) {
+        Grown& segment = segments_.at(begin);
+        if (segment.journalled != end) journal(begin, segment);
+    }
+    journal_.flush();
+}
+
+bool PartFile::wants_durable(Clock::time_point now) const {
+    return not_durable_ >= kDurableStep || (not_durable_ > 0 && now - durable_at_ >= kDurableTime);
+}
+
+void PartFile::begin_durable() {
+    write_journal();
+    not_durable_ = 0;
+    durable_at_ = Clock::now();
+}
+
+void PartFile::sync_data() const {
+    for (const int fd : {fd_.get(), journal_.descriptor()}) {
+        if (fd >= 0 && ::fdatasync(fd) != 0) throw_errno("fdatasync of a part file", errno);
+    }
+}
+
+std::vector<PartFile::Segment> PartFile::segments() const {
+    std::vector<Segment> all;
+    for (const auto& [begin, segment] : segments_)
+        all.push_back({{begin, segment.end}, segment.growing ? segment.growing->value() : segment.checksum});
+    return all;
+}
+
+std::size_t PartFile::recheck() {
+    std::vector<std::byte> buffer;
+    std::size_t dropped = 0;
+    for (const Segment& segment : segments()) {
+        if (is_intact(segment.range, segment.checksum, buffer)) continue;
+        ++dropped;
+        segments_.erase(segment.range.begin);
+        growing_.erase(segment.range.end);
+        have_.remove(segment.range);
+    }
+    hash_again_from(have_.run_end(0));
+    if (dropped > 0) rewrite_journal();
+    return dropped;
+}
+
+void PartFile::replace(const Segment& segment, std::span<const std::byte> data) {
+    segments_.erase(segment.range.begin);
+    growing_.erase(segment.range.end);
+    have_.remove(segment.range);
+    hash_again_from(std::min(hashed_, segment.range.begin));
+    rewrite_journal();  // the old checksum and the midstates behind it are void before the bytes change
+    write(segment.range.begin, data);
+}
+
+void PartFile::rewrite_journal() {
+    journal_.clear();
+    for (auto& [begin, segment] : segments_) {
+        if (segment.growing) {
+            journal(begin, segment);
+        } else {
+            journal_.add_segment({begin, segment.end}, segment.checksum);
+        }
+    }
+    for (const auto& midstate : midstates_)
+        journal_.add_midstate(midstate);
+    journal_.flush();
 }
 
 void PartFile::restart() {
-    if (::ftruncate(fd_.get(), 0) != 0) throw_errno("ftruncate of a part file", errno);
-    size_ = synced_ = 0;
-    digest_ = Sha256Stream();
-}
-
-Sha256 PartFile::finish() {
-    return digest_.finish();
+    journal_.clear();
+    have_ = {};
+    segments_.clear();
+    growing_.clear();
+    midstates_.clear();
+    hash_again_from(0);
 }
 
 void PartFile::remove(const std::filesystem::path& path) {
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
-    std::filesystem::remove(path.string() + ".journal", ignored);
+    std::filesystem::remove(journal_path(path), ignored);
+}
+
+void PartFile::reserve(const std::filesystem::path& path, std::uint64_t size) {
+    const UniqueFd fd = open_file(path, O_RDWR | O_CREAT);
+    if (allocated(path) >= size || size == 0) return;
+    int result;
+    do {
+        result = ::fallocate(fd.get(), 0, 0, static_cast<off_t>(size));
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return;
+    if (errno != EOPNOTSUPP && errno != ENOSYS) throw_errno("reserving space for a part file", errno);
+    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) throw_errno("ftruncate of a part file", errno);
+}
+
+std::uint64_t PartFile::allocated(const std::filesystem::path& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return 0;
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
 
 }  // namespace llmm::downloads

@@ -1,9 +1,14 @@
 #pragma once
 #include "base/crypto/digest.hpp"
 #include "base/fs/file.hpp"
+#include "features/downloads/byte_ranges.hpp"
+#include "features/downloads/checksum.hpp"
+#include "features/downloads/journal.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,38 +16,97 @@
 
 namespace llmm::downloads {
 
-// A file that is still growing, with the digest of what is in it and a journal of how much of it is durable. Blocking;
-// one user at a time.
+// A file that is still growing, at several places at once: its bytes, a checksum of each segment of them, SHA-256 of
+// the run of bytes from the beginning, and a journal of all that. Blocking; one user at a time.
 class PartFile {
   public:
-    // Bytes that may be lost by a power cut: the journal follows the data at this distance.
-    static constexpr std::uint64_t kJournalStep = 64 << 20;
+    // A process that is killed loses at most this much of each place where the file grows (and what grew there within
+    // kJournalTime).
+    static constexpr std::uint64_t kJournalStep = 1 << 20;
+    static constexpr std::chrono::milliseconds kJournalTime{1000};
+    // A power cut takes back at most what came after the last make_durable(), which is wanted after so many bytes or so
+    // long.
+    static constexpr std::uint64_t kDurableStep = 64 << 20;
+    static constexpr std::chrono::milliseconds kDurableTime{5000};
+    static constexpr std::uint64_t kMidstateStep = 16 << 20;
 
-    // Opens or makes the part, cuts off what the journal doesn't vouch for, and hashes the rest.
-    explicit PartFile(std::filesystem::path path);
+    // Opens or makes the part. Of what the journal lists, only that stays whose checksum is still right. The identity
+    // names the file that is fetched.
+    PartFile(std::filesystem::path path, std::optional<std::uint64_t> size, std::string_view identity);
     ~PartFile();
-    PartFile(PartFile&&) noexcept = default;
-    PartFile& operator=(PartFile&&) noexcept = default;
 
-    std::uint64_t size() const { return size_; }
+    const ByteRanges& have() const { return have_; }
+    std::uint64_t hashed() const { return hashed_; }
     int descriptor() const { return fd_.get(); }
-    void append(std::span<const std::byte> data);
-    // Makes what is there durable and says so in the journal.
-    void sync();
-    // Starts again from nothing.
-    void restart();
-    // SHA-256 of the whole; the part can't be appended to afterwards.
-    Sha256 finish();
+    // Known without another look at the content: an earlier process had it whole.
+    const std::optional<Sha256>& digest() const { return digest_; }
+
+    // Bytes that are not there yet.
+    void write(std::uint64_t offset, std::span<const std::byte> data);
+    // Hashes some MB of what stands behind the hashed run. True: call it again.
+    bool hash_some();
+    // SHA-256 of the whole, which is `size` bytes long.
+    Sha256 finish(std::uint64_t size);
+
+    // Puts the newest state of all growing segments into the journal.
+    void write_journal();
+    bool wants_durable(std::chrono::steady_clock::time_point now) const;
+    // Notes that what is there now will be made durable: descriptors for sync_data() on any thread.
+    void begin_durable();
+    void sync_data() const;
+
+    struct Segment {
+        ByteRange range;
+        std::uint64_t checksum;
+    };
+    std::vector<Segment> segments() const;
+    // Drops the segments whose bytes on the disk have another checksum than when they were written; answers how many.
+    std::size_t recheck();
+    // Puts other bytes in the place of a segment's.
+    void replace(const Segment& segment, std::span<const std::byte> data);
+    void restart();  // from nothing
+
     static void remove(const std::filesystem::path& path);
+    // Takes the disk space of a part that will have so many bytes; DISK_FULL. A part that has it already stays as it
+    // is.
+    static void reserve(const std::filesystem::path& path, std::uint64_t size);
+    // Bytes of the disk that the part holds.
+    static std::uint64_t allocated(const std::filesystem::path& path);
 
   private:
-    std::uint64_t trusted_size() const;
-    void hash_existing();
+    using Clock = std::chrono::steady_clock;
+    struct Grown {
+        std::uint64_t end = 0;
+        std::uint64_t checksum = 0;         // up to `journalled`
+        std::uint64_t journalled = 0;       // end of what the journal knows
+        std::optional<Checksum> growing{};  // nullopt: it will not become longer
+        Clock::time_point journalled_at{};
+    };
 
-    std::filesystem::path path_, journal_;
+    void load();
+    bool is_intact(ByteRange range, std::uint64_t checksum, std::vector<std::byte>& buffer) const;
+    void hash(std::span<const std::byte> data);
+    void hash_again_from(std::uint64_t offset);
+    void journal(std::uint64_t begin, Grown& segment);
+    void rewrite_journal();
+
+    std::filesystem::path path_;
+    std::optional<std::uint64_t> size_;
+    std::uint64_t chunk_;  // segments end at its multiples
     UniqueFd fd_;
-    std::uint64_t size_ = 0, synced_ = 0;
-    Sha256Stream digest_;
+    Journal journal_;
+    ByteRanges have_;
+    std::map<std::uint64_t, Grown> segments_;         // by their first byte
+    std::map<std::uint64_t, std::uint64_t> growing_;  // end → first byte
+    Sha256Stream sha_;
+    std::uint64_t hashed_ = 0;
+    std::vector<Sha256Stream::Midstate> midstates_;
+    std::optional<Sha256> digest_;
+    std::uint64_t not_durable_ = 0;
+    Clock::time_point durable_at_ = Clock::now();
 };
+
+// The unit of fetching and checking: 4 to 16 MiB.
+std::uint64_t chunk_bytes_for(std::optional<std::uint64_t> file_size);
 
 }  // namespace llmm::downloads

@@ -130,6 +130,8 @@ class Scanner {
             once(has_stream_, key);
             if (text != "true" && text != "false" && text != "null") refuse("stream", {"is no boolean", "不是布尔值"});
             result_.stream = text == "true";
+        } else if (key == "messages" || key == "prompt" || key == "input") {
+            result_.prompt = value;
         } else if (key == "stream_options") {
             once(has_options_, key);
             result_.include_usage = asks_for_usage(text);

@@ -25,6 +25,7 @@ struct ScannedBody {
     bool stream = false;
     bool include_usage = false;  // stream_options.include_usage
     std::optional<std::int64_t> max_tokens;
+    Span prompt;                  // the value of messages, prompt or input
     std::vector<Member> members;  // of the object, in order
     bool all_allowed = true;
 };

@@ -141,7 +141,9 @@ Task<> GatewayService::pass(Passage& passage) {
     Tell tell;
     if (passage.stream) tell = [&passage](std::string text) { return passage.tell(std::move(text)); };
     if (target->admission->is_full()) passage.position = std::to_string(target->admission->waiting() + 1);
-    Seat seat = co_await take_seat(*target, request, tell);
+    const std::uint64_t affinity = deployments::DeploymentService::affinity_of(
+        std::string_view(request.body).substr(first.prompt.begin, first.prompt.end - first.prompt.begin));
+    Seat seat = co_await take_seat(*target, request, tell, affinity);
     passage.hide_usage = passage.operation.usage_on_request && first.stream && !first.include_usage && !is_llama;
     std::string body = rewrite_body(std::move(request.body), scanned, seat.lease.model(), passage.hide_usage);
     UpstreamResponse answer =
@@ -153,10 +155,10 @@ Task<> GatewayService::pass(Passage& passage) {
     }
 }
 
-Task<Seat> GatewayService::take_seat(const Target& target, const Request& request, Tell tell) {
+Task<Seat> GatewayService::take_seat(const Target& target, const Request& request, Tell tell, std::uint64_t affinity) {
     auto permit = target.admission->try_enter();
     if (permit) {
-        if (auto lease = deps_.deployments.lease_if_ready(target.id))
+        if (auto lease = deps_.deployments.lease_if_ready(target.id, affinity))
             co_return Seat{std::move(*permit), std::move(*lease)};
     } else {
         Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
@@ -167,21 +169,23 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
             wait.told = [&tell](std::size_t position) { return tell(fmt::format("queued, position {}", position)); };
         }
         permit.emplace(co_await target.admission->enter(std::move(wait)));
-        if (auto lease = deps_.deployments.lease_if_ready(target.id))
+        if (auto lease = deps_.deployments.lease_if_ready(target.id, affinity))
             co_return Seat{std::move(*permit), std::move(*lease)};
     }
-    auto lease = co_await wait_for_engine(target, std::move(tell));
+    auto lease = co_await wait_for_engine(target, std::move(tell), affinity);
     co_await deps_.directory.refresh(target.id);
     co_return Seat{std::move(*permit), std::move(lease)};
 }
 
-Task<deployments::EngineLease> GatewayService::wait_for_engine(const Target& target, Tell tell) {
+Task<deployments::EngineLease> GatewayService::wait_for_engine(const Target& target, Tell tell,
+                                                               std::uint64_t affinity) {
     const auto deadline = Clock::now() + limits_.engine_wait;
-    if (!tell) co_return co_await deps_.deployments.ensure_ready(target.id, deadline);
+    if (!tell) co_return co_await deps_.deployments.ensure_ready(target.id, deadline, affinity);
     std::optional<deployments::EngineLease> lease;
     for (;;) {
         // A word to the client is never cut off: it is said between two waits.
-        co_await race(assign(deps_.deployments.ensure_ready(target.id, deadline), lease), sleep_for(limits_.heartbeat));
+        co_await race(assign(deps_.deployments.ensure_ready(target.id, deadline, affinity), lease),
+                      sleep_for(limits_.heartbeat));
         if (lease) co_return std::move(*lease);
         co_await tell("the engine is starting");
     }

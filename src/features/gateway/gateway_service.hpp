@@ -34,7 +34,8 @@ class GatewayService {
     // For dialects that are translated: says now and then that it still waits. The text says for what.
     using Tell = std::function<Task<>(std::string text)>;
     Task<ModelDirectory::TargetPtr> find(std::string model, bool deploy, UsageTicket& ticket);
-    Task<Seat> take_seat(const Target& target, const http::Request& request, Tell tell);
+    // `affinity`: see DeploymentService::ensure_ready.
+    Task<Seat> take_seat(const Target& target, const http::Request& request, Tell tell, std::uint64_t affinity = 0);
     Task<UpstreamResponse> ask(Seat& seat, std::string_view target, std::string body, bool stream, Tell tell);
 
     const GatewayLimits& limits() const { return limits_; }
@@ -46,7 +47,7 @@ class GatewayService {
     Task<> pass(Passage& passage);
     Task<> pass_whole(Passage& passage, UpstreamResponse answer);
     Task<> pass_stream(Passage& passage, UpstreamResponse answer);
-    Task<deployments::EngineLease> wait_for_engine(const Target& target, Tell tell);
+    Task<deployments::EngineLease> wait_for_engine(const Target& target, Tell tell, std::uint64_t affinity);
 
     Deps deps_;
     const GatewayLimits limits_;

@@ -27,7 +27,10 @@ std::optional<std::size_t> slots_in(const std::string& text) {
 
 std::size_t slots_of(const Deployment& deployment) {
     if (deployment.effective) {
-        if (const auto slots = slots_in(*deployment.effective)) return *slots;
+        const auto ready =
+            std::ranges::count(deployment.instances, deployments::InstanceState::ready, &deployments::Instance::state);
+        if (const auto slots = slots_in(*deployment.effective))
+            return *slots * static_cast<std::size_t>(std::max<std::ptrdiff_t>(ready, 1));
     }
     if (const auto slots = slots_in(deployment.config)) return *slots;
     // An engine of ours tells when it is ready (see refresh).

@@ -37,16 +37,23 @@ Task<Model> ModelService::update(ModelId id, ModelChanges changes) {
     co_return co_await get(id);
 }
 
+Task<Model> ModelService::add_external(std::string name, std::string ref) {
+    return deps_.store.add_external(std::move(name), std::move(ref));
+}
+
+Task<> ModelService::remove_external(ModelId id) {
+    return deps_.store.remove_external(std::move(id));
+}
+
 Task<std::int64_t> ModelService::remove(ModelId id) {
     const Model model = co_await get(id);
     const std::vector<ModelFile> files = co_await deps_.store.files(id);
     // The rows go first: a crash in between leaves files that nothing names, never a row that names nothing.
     const auto freed = co_await deps_.store.remove(id);
-    const ModelRef ref = parse_model_ref(model.ref);
     std::int64_t bytes = 0;
     co_await deps_.files.run([&] {
         for (const ModelFile& file : files)
-            deps_.blobs.unlink(link_path(ref, file.path));
+            deps_.blobs.unlink(link_path(parse_model_ref(model.ref), file.path));
         for (const auto& [blob, size] : freed) {
             deps_.blobs.remove(blob);
             bytes += size;

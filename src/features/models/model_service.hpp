@@ -37,6 +37,8 @@ class ModelService {
     // The newest ready model that a reference means (its revision and variant only when given).
     Task<std::optional<Model>> find_ready(ModelRef ref);
     Task<Model> update(ModelId id, ModelChanges changes);
+    Task<Model> add_external(std::string name, std::string ref);
+    Task<> remove_external(ModelId id);
     // Frees the blobs that no other model uses; answers the bytes freed. MODEL_NOT_FOUND, MODEL_IN_USE (deployed or
     // being downloaded).
     Task<std::int64_t> remove(ModelId id);

@@ -237,6 +237,27 @@ Task<std::vector<std::pair<Sha256, std::int64_t>>> ModelStore::remove(ModelId id
     });
 }
 
+Task<Model> ModelStore::add_external(std::string name, std::string ref) {
+    co_return co_await database_.write([&](Session& session) {
+        if (auto found = find_by_ref(session, ref)) return std::move(*found);
+        const TimePoint time = now();
+        session.execute(
+            "INSERT INTO models (id, ref, name, source, status, created_at, updated_at) "
+            "VALUES (?, ?, ?, 'external', 'ready', ?, ?)",
+            ModelId::generate(), ref, name, time, time);
+        return find_by_ref(session, ref).value();
+    });
+}
+
+Task<> ModelStore::remove_external(ModelId id) {
+    co_await database_.write([&](Session& session) {
+        session.execute(
+            "DELETE FROM models WHERE id = ? AND source = 'external' AND NOT EXISTS "
+            "(SELECT 1 FROM deployments WHERE deployments.model_id = models.id)",
+            id);
+    });
+}
+
 Task<> ModelStore::set_verified(Sha256 blob) {
     co_await database_.write([blob](Session& session) {
         session.execute("UPDATE blobs SET verified_at = ? WHERE sha256 = ?", now(), blob.hex());

@@ -48,6 +48,9 @@ class ModelStore {
     // Digests and sizes of the blobs that no model refers to any more; their rows are gone. MODEL_NOT_FOUND,
     // MODEL_IN_USE.
     Task<std::vector<std::pair<Sha256, std::int64_t>>> remove(ModelId id);
+    // A model that is where its engine is; the row that there is already, for the same ref.
+    Task<Model> add_external(std::string name, std::string ref);
+    Task<> remove_external(ModelId id);  // when no deployment has it any more
     Task<> set_verified(Sha256 blob);
     Task<> mark(ModelId id, Status status);
 

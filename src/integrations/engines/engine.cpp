@@ -2,6 +2,26 @@
 
 namespace llmm::engines {
 
+std::string Engine::complete(const std::string& config, std::string_view) const {
+    return config;
+}
+
+std::optional<MetricNames> Engine::metrics(const std::string&) const {
+    return std::nullopt;
+}
+
+Task<std::string> Engine::keep_secrets(std::string, std::string config) {
+    co_return config;
+}
+
+Task<> Engine::forget(std::string) {
+    co_return;
+}
+
+Task<> Engine::close() {
+    co_return;
+}
+
 Engine* EngineSet::find(std::string_view name) const {
     for (const auto& engine : engines_) {
         if (engine->descriptor().name == name) return engine.get();

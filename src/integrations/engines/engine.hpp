@@ -3,6 +3,7 @@
 #include "base/error/error.hpp"
 #include "base/net/upstream.hpp"
 #include "base/process/process.hpp"
+#include "integrations/engines/engine_metrics.hpp"
 #include "integrations/engines/engine_options.hpp"
 
 #include <chrono>
@@ -80,10 +81,19 @@ class Engine {
     virtual ~Engine() = default;
 
     virtual const EngineDescriptor& descriptor() const = 0;
+    // Of an engine whose instances are described by files: a config names one of them as "template".
+    virtual std::vector<EngineDescriptor> templates() const { return {}; }
     // Looked for again each time, so that what is installed later is found.
     virtual Task<Availability> availability() = 0;
     // Mistakes of a deployment's config; empty: none.
     virtual Details check(const std::string& config) const = 0;
+    // The config with what is left to the engine filled in, so that it stays as it was chosen.
+    virtual std::string complete(const std::string& config, std::string_view format) const;
+    // Under which names instances with this config tell their metrics at /metrics; nothing: they tell none.
+    virtual std::optional<MetricNames> metrics(const std::string& config) const;
+    // Takes what is secret out of a config and keeps it where only this engine finds it; answers the rest.
+    virtual Task<std::string> keep_secrets(std::string deployment, std::string config);
+    virtual Task<> forget(std::string deployment);  // these secrets
 
     // What may take long or fail before anything exists: finds the program, chooses the address. Throws
     // ENGINE_UNAVAILABLE, PORT_IN_USE. The record is stored before start() is called, so that whatever kills this
@@ -94,6 +104,8 @@ class Engine {
     virtual Task<std::unique_ptr<EngineInstance>> adopt(Order order, Record record) = 0;
     // Ends instances of an earlier run that are not among these.
     virtual Task<> sweep(std::vector<Record> kept, std::chrono::milliseconds grace) = 0;
+    // Ends what it does in the background; instances run on.
+    virtual Task<> close();
 };
 
 // Every engine that this program knows, available or not.

@@ -31,7 +31,7 @@ TEST(Exposition, LeavesOutLinesThatBreakTheFormat) {
     }
     EXPECT_TRUE(std::isnan(parse_exposition("a NaN\n").at(0).value));
     EXPECT_EQ(parse_exposition("a +Inf").at(0).value, INFINITY);
-    EXPECT_EQ(parse_exposition(std::string_view("a\0 1\nb 2", 9)).size(), 1u);
+    EXPECT_EQ(parse_exposition(std::string_view("a\0 1\nb 2", 8)).size(), 1u);
 }
 
 TEST(Exposition, IsBounded) {

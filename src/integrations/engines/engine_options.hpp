@@ -49,6 +49,7 @@ struct EngineDescriptor {
     // Its instances are started and ended by this program, which gives up on one that keeps failing; false: they are
     // somebody else's, and their state follows their health.
     bool owns_instances = true;
+    bool replicates = true;  // several instances of one deployment make sense
 };
 
 const EngineOption* find_option(const EngineDescriptor& engine, std::string_view key);

@@ -81,8 +81,4 @@ Task<Health> health(Upstream& engine);
 // chat_template_sha256, modalities, sleeping. What an engine doesn't say is null. Throws ENGINE_FAILED.
 Task<boost::json::object> effective(Upstream& engine);
 
-// The probable cause of an end that nobody asked for, from the last log lines and the exit status where it is
-// known.
-FailureCause explain_failure(const std::vector<std::string>& log, const ExitStatus& status = {});
-
 }  // namespace llmm::engines::llama_server

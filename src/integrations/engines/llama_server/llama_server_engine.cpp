@@ -2,6 +2,7 @@
 
 #include "base/fs/file.hpp"
 #include "base/json/json.hpp"
+#include "integrations/engines/failure.hpp"
 #include "integrations/engines/llama_server/startup_log.hpp"
 #include "integrations/engines/local_address.hpp"
 
@@ -104,6 +105,10 @@ Task<Availability> LlamaServerEngine::availability() {
         if (error.code() != ErrorCode::engine_unavailable) throw;
         co_return Availability{.version = {}, .reason = error.message(), .remedy = error.details()};
     }
+}
+
+std::optional<MetricNames> LlamaServerEngine::metrics(const std::string&) const {
+    return *metric_names("llama.cpp");
 }
 
 Details LlamaServerEngine::check(const std::string& config) const {

@@ -18,6 +18,7 @@ class LlamaServerEngine final : public Engine {
     const EngineDescriptor& descriptor() const override { return kDescriptor; }
     Task<Availability> availability() override;
     Details check(const std::string& config) const override;
+    std::optional<MetricNames> metrics(const std::string& config) const override;
     Task<Record> prepare(const Order& order) override;
     Task<std::unique_ptr<EngineInstance>> start(Order order, Record prepared) override;
     Task<std::unique_ptr<EngineInstance>> adopt(Order order, Record record) override;

@@ -1,6 +1,7 @@
 #include "integrations/engines/llama_server/llama_server.hpp"
 
 #include "base/json/json.hpp"
+#include "integrations/engines/failure.hpp"
 #include "support/event_loop.hpp"
 #include "support/temporary_directory.hpp"
 

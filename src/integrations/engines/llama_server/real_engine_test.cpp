@@ -1,5 +1,6 @@
 #include "base/async/signal.hpp"
 #include "base/json/json.hpp"
+#include "integrations/engines/failure.hpp"
 #include "integrations/engines/llama_server/llama_server.hpp"
 #include "support/event_loop.hpp"
 #include "support/paths.hpp"

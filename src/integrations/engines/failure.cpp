@@ -1,11 +1,11 @@
-#include "integrations/engines/llama_server/llama_server.hpp"
+#include "integrations/engines/failure.hpp"
 
 #include <algorithm>
 #include <cctype>
 #include <signal.h>
 #include <string_view>
 
-namespace llmm::engines::llama_server {
+namespace llmm::engines {
 namespace {
 
 struct Rule {
@@ -18,29 +18,35 @@ constexpr Words kMemory{"there was not enough memory for the model and its conte
                         "内存不足，无法容纳模型及其上下文"};
 constexpr Words kNotGguf{"the model's file is not a valid GGUF file", "模型文件不是有效的 GGUF 文件"};
 constexpr Words kIncomplete{"the model's file is damaged or incomplete", "模型文件已损坏或不完整"};
-constexpr Words kLibrary{"a library that llama-server needs is missing: install it again",
-                         "缺少 llama-server 所需的库，请重新安装"};
+constexpr Words kLibrary{"a library that the engine needs is missing: install it again",
+                         "缺少引擎所需的库，请重新安装"};
 constexpr Words kAddress{"its address is in use: another process listens there, or a socket was left behind",
                          "监听地址已被占用：有其他进程在监听，或遗留了套接字文件"};
+constexpr Words kOption{"this build of the engine does not know one of the options",
+                        "此版本的引擎不支持所用的某个参数"};
+constexpr Words kArchitecture{"this build of the engine does not know the model's architecture: a newer one may",
+                              "此版本的引擎不支持该模型架构，可尝试更新版本"};
 constexpr Words kGone{"the model's file is missing or can't be read", "模型文件不存在或无法读取"};
 
 // From the causes to the consequences: the first that fits counts.
 constexpr Rule kRules[] = {
     {"no backends are loaded",
      ErrorCode::engine_unavailable,
-     {"llama-server found no compute backend for this machine: install it again",
-      "llama-server 未找到适用于本机的计算后端，请重新安装"}},
+     {"the engine found no compute backend for this machine: install it again",
+      "引擎未找到适用于本机的计算后端，请重新安装"}},
     {"error while loading shared libraries", ErrorCode::engine_unavailable, kLibrary},
     {"cannot open shared object file", ErrorCode::engine_unavailable, kLibrary},
-    {"invalid argument:",
+    {"invalid argument:", ErrorCode::engine_unavailable, kOption},
+    {"unrecognized arguments:", ErrorCode::engine_unavailable, kOption},
+    {"no module named",
      ErrorCode::engine_unavailable,
-     {"this build of llama-server does not know one of the options", "此版本的 llama-server 不支持所用的某个参数"}},
+     {"a Python package that the engine needs is missing: install it again", "缺少引擎所需的 Python 包，请重新安装"}},
     {"couldn't bind", ErrorCode::port_in_use, kAddress},
     {"address already in use", ErrorCode::port_in_use, kAddress},
-    {"unknown model architecture",
-     ErrorCode::unsupported_format,
-     {"this build of llama-server does not know the model's architecture: a newer one may",
-      "此版本的 llama-server 不支持该模型架构，可尝试更新版本"}},
+    {"unknown model architecture", ErrorCode::unsupported_format, kArchitecture},
+    {"are not supported for now", ErrorCode::unsupported_format, kArchitecture},
+    {"does not recognize this architecture", ErrorCode::unsupported_format, kArchitecture},
+    {"error while deserializing header", ErrorCode::engine_failed, kIncomplete},
     {"out of memory", ErrorCode::insufficient_memory, kMemory},
     {"outofdevicememory", ErrorCode::insufficient_memory, kMemory},
     {"cannot allocate memory", ErrorCode::insufficient_memory, kMemory},
@@ -86,18 +92,17 @@ FailureCause explain_failure(const std::vector<std::string>& log, const ExitStat
     }
     if (status.signal == SIGILL) {
         return cause(ErrorCode::engine_unavailable,
-                     {"this build of llama-server is for another processor", "此 llama-server 是为其他处理器编译的"});
+                     {"this build of the engine is for another processor", "此引擎是为其他处理器编译的"});
     }
     if (status.signal) {
-        return {ErrorCode::engine_failed,
-                Text::format("llama-server crashed: {}", "llama-server 崩溃：{}", status.to_string())};
+        return {ErrorCode::engine_failed, Text::format("the engine crashed: {}", "引擎崩溃：{}", status.to_string())};
     }
     if (text.contains("failed to load model")) {
-        return cause(ErrorCode::engine_failed, {"llama-server can't load this model; its log says more",
-                                                "llama-server 无法加载该模型，详见日志"});
+        return cause(ErrorCode::engine_failed,
+                     {"the engine can't load this model; its log says more", "引擎无法加载该模型，详见日志"});
     }
     return {ErrorCode::engine_failed,
-            Text::format("llama-server ended unexpectedly: {}", "llama-server 意外结束：{}", status.to_string())};
+            Text::format("the engine ended unexpectedly: {}", "引擎意外结束：{}", status.to_string())};
 }
 
-}  // namespace llmm::engines::llama_server
+}  // namespace llmm::engines
