@@ -13,7 +13,7 @@ def deployed(make_service, folder, **script):
     engine = FakeEngine(folder / "engine", **script)
     service = make_service(**engine.environment)
     service.pull("demo:tiny-chat")
-    service.deploy("demo:tiny-chat", name="tiny")
+    service.deploy("demo:tiny-chat", name="tiny", config={"parallel": 4})
     return service, engine
 
 

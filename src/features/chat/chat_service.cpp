@@ -200,10 +200,10 @@ void ChatService::record_usage(const Generation& generation, const std::string& 
     deps_.usage->record(std::move(row));
 }
 
-// After the first exchange, and only once: what comes later would not change what the conversation is about.
+// After the first exchange; after a later one when the engine had no time for it then.
 void ChatService::want_title(const Generation& generation) {
     if (!generation.is_stored() || generation.message().status != MessageStatus::complete) return;
-    if (generation.session().name_origin != NameOrigin::placeholder || generation.user_message().parent_id) return;
+    if (generation.session().name_origin != NameOrigin::placeholder) return;
     if (titles_.size() >= kMaxTitles) return;
     titles_.spawn("title",
                   make_title(generation.session(), generation.user_message().content, generation.message().content));
@@ -211,9 +211,16 @@ void ChatService::want_title(const Generation& generation) {
 
 Task<> ChatService::make_title(Session session, std::string question, std::string answer) {
     if (!session.deployment_id) co_return;
-    const Engine engine =
-        co_await deps_.engines.ensure_ready(*session.deployment_id, std::chrono::steady_clock::now() + kTitleWait);
-    const std::string title = co_await ask_title(engine, std::move(question), std::move(answer));
+    std::string title;
+    try {
+        const Engine engine =
+            co_await deps_.engines.ensure_ready(*session.deployment_id, std::chrono::steady_clock::now() + kTitleWait);
+        title = co_await ask_title(engine, std::move(question), std::move(answer));
+    } catch (const Error& error) {
+        log::info("no name for a session", {{"session", session.id.str()}, {"error", error.what()}});
+    } catch (const HttpError& error) {
+        log::info("no name for a session", {{"session", session.id.str()}, {"error", error.what()}});
+    }
     if (!title.empty()) co_await deps_.store.set_generated_name(session.id, title);
 }
 
