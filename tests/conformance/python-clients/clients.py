@@ -24,7 +24,7 @@ def raised(kind, call, **wanted):
 def checks(url):
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
     stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
-    claude = anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0)
+    messenger = anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0)
     llama = ollama.Client(host=url, headers={"Authorization": f"Bearer {KEY}"})
     chat = dict(model="tiny", messages=MESSAGES, temperature=0)
 
@@ -40,12 +40,12 @@ def checks(url):
                                     status_code=404, code="model_not_found")
     yield "openai bad request", raised(openai.BadRequestError, lambda: client.chat.completions.create(**{**chat, "messages": "x"}), status_code=400)
 
-    message = claude.messages.create(model="tiny", max_tokens=64, messages=MESSAGES, extra_body={"temperature": 0})
+    message = messenger.messages.create(model="tiny", max_tokens=64, messages=MESSAGES, extra_body={"temperature": 0})
     yield "anthropic message", message.content[0].text == ANSWER and message.stop_reason == "end_turn"
-    with claude.messages.stream(model="tiny", max_tokens=64, messages=MESSAGES, extra_body={"temperature": 0}) as events:
+    with messenger.messages.stream(model="tiny", max_tokens=64, messages=MESSAGES, extra_body={"temperature": 0}) as events:
         yield "anthropic stream", "".join(events.text_stream) == ANSWER
-    yield "anthropic count", claude.messages.count_tokens(model="tiny", messages=MESSAGES).input_tokens > 0
-    yield "anthropic no model", raised(anthropic.NotFoundError, lambda: claude.messages.create(model="nobody", max_tokens=1, messages=MESSAGES),
+    yield "anthropic count", messenger.messages.count_tokens(model="tiny", messages=MESSAGES).input_tokens > 0
+    yield "anthropic no model", raised(anthropic.NotFoundError, lambda: messenger.messages.create(model="nobody", max_tokens=1, messages=MESSAGES),
                                        status_code=404)
 
     options = {"temperature": 0}
