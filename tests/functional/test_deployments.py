@@ -28,7 +28,11 @@ def stream_answer(service, deployment, content="Count from 1 to 100.", max_token
 
 def settled(service, name, check, what):
     path = f"/api/v1/deployments/{name}"
-    return until(lambda: next((d for d in [service.data("GET", path)] if check(d)), None), what, 2 * PATIENCE)
+    try:
+        return until(lambda: next((d for d in [service.data("GET", path)] if check(d)), None), what, 2 * PATIENCE)
+    except AssertionError as error:
+        history = [f"{event['time']} {event['kind']} {event['reason']}" for event in service.data("GET", f"{path}/events")["items"]]
+        raise AssertionError("\n".join([str(error), json.dumps(service.data("GET", path)), *history])) from None
 
 
 def test_another_context_size_under_twenty_streams_fails_no_request(service):
