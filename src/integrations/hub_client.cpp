@@ -32,6 +32,16 @@ class HeadSink final : public BodySink {
     HttpResponse response_;
 };
 
+[[noreturn]] void bad_redirect(const Url& url, Text text) {
+    throw Error(ErrorCode::hub_bad_response, std::move(text)).with_log_note(url.for_log());
+}
+
+bool passes(HttpFailure failure) {
+    return failure == HttpFailure::resolve || failure == HttpFailure::connect || failure == HttpFailure::broken;
+}
+
+}  // namespace
+
 Text reason_of(HttpFailure failure) {
     switch (failure) {
         case HttpFailure::resolve:
@@ -52,16 +62,6 @@ Text reason_of(HttpFailure failure) {
     }
     return {"the connection broke", "连接中断"};
 }
-
-[[noreturn]] void bad_redirect(const Url& url, Text text) {
-    throw Error(ErrorCode::hub_bad_response, std::move(text)).with_log_note(url.for_log());
-}
-
-bool passes(HttpFailure failure) {
-    return failure == HttpFailure::resolve || failure == HttpFailure::connect || failure == HttpFailure::broken;
-}
-
-}  // namespace
 
 HubClient::HubClient(Options options, HttpClient& http, const UrlGuard& guard)
     : options_(std::move(options)), http_(http), guard_(guard) {}

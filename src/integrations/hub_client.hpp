@@ -57,6 +57,8 @@ class HubClient {
 
 // The total in a Content-Range ("bytes 0-0/1234"), or the Content-Length of a whole answer; nullopt when neither says.
 std::optional<std::uint64_t> size_of(const HttpResponse& response);
+// Why no answer came, to be put in brackets behind "can't be reached".
+Text reason_of(HttpFailure failure);
 // Up to 300 bytes of a server's words as one line of ASCII.
 std::string one_line(std::string_view text);
 

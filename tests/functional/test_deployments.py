@@ -26,10 +26,10 @@ def stream_answer(service, deployment, content="Count from 1 to 100.", max_token
     return [line[7:] for line in text.splitlines() if line.startswith("event: ")]
 
 
-def settled(service, name, check, what):
+def settled(service, name, check, what, patience=2 * PATIENCE):
     path = f"/api/v1/deployments/{name}"
     try:
-        return until(lambda: next((d for d in [service.data("GET", path)] if check(d)), None), what, 2 * PATIENCE)
+        return until(lambda: next((d for d in [service.data("GET", path)] if check(d)), None), what, patience)
     except AssertionError as error:
         history = [f"{event['time']} {event['kind']} {event['reason']}" for event in service.data("GET", f"{path}/events")["items"]]
         raise AssertionError("\n".join([str(error), json.dumps(service.data("GET", path)), *history])) from None
@@ -43,7 +43,7 @@ def test_another_context_size_under_twenty_streams_fails_no_request(service):
     def talk():
         while not stop.is_set():
             try:
-                events = stream_answer(service, "tiny")
+                events = stream_answer(service, "tiny", max_tokens=16)
                 (done if events[-1] == "message.end" and "error" not in events else failures).append(events)
             except Exception as error:  # noqa: BLE001 - whatever it is, the request has failed
                 failures.append(repr(error))
@@ -55,7 +55,7 @@ def test_another_context_size_under_twenty_streams_fails_no_request(service):
         until(lambda: len(done) >= 5 or failures, "answers come", 2 * PATIENCE)
         service.data("PATCH", "/api/v1/deployments/tiny", {"config": {"context_size": 768, "parallel": 4}})
         after = settled(service, "tiny", lambda d: d["effective"] and d["effective"]["context_per_slot"] == 768
-                        and len(d["instances"]) == 1, "the new context is in effect")
+                        and len(d["instances"]) == 1, "the new context is in effect", 4 * PATIENCE)
         reached = len(done)
         until(lambda: len(done) >= reached + 20 or failures, "answers come from the new instance", 2 * PATIENCE)
     finally:

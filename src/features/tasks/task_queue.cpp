@@ -47,7 +47,6 @@ bool is_transient(ErrorCode code) {
     switch (code) {
         case ErrorCode::hub_unreachable:
         case ErrorCode::hub_rate_limited:
-        case ErrorCode::hub_bad_response:
         case ErrorCode::disk_full:
         case ErrorCode::overloaded:
         case ErrorCode::engine_timeout:

@@ -1,5 +1,6 @@
 #include "integrations/huggingface/huggingface_errors.hpp"
 
+#include "integrations/hub_client.hpp"
 #include "integrations/huggingface/huggingface_json.hpp"
 #include "integrations/huggingface/rate_limit.hpp"
 
@@ -143,28 +144,6 @@ Error classify(const Asked& asked, const HttpResponse& response, TimePoint now) 
                 Text::format("{0} answered with the unexpected status {1}", "{0} 返回了意外的状态码 {1}",
                              asked.url.host(), response.status),
                 message);
-}
-
-Text reason_of(HttpFailure failure) {
-    switch (failure) {
-        case HttpFailure::resolve:
-            return {"its name can't be resolved", "无法解析其域名"};
-        case HttpFailure::connect:
-            return {"it can't be connected", "无法建立连接"};
-        case HttpFailure::tls:
-            return {"no secure connection comes about", "无法建立安全连接"};
-        case HttpFailure::timeout:
-            return {"it does not answer in time", "未在规定时间内回答"};
-        case HttpFailure::stalled:
-            return {"it stopped sending", "中途停止发送数据"};
-        case HttpFailure::broken:
-            return {"the connection broke", "连接中断"};
-        case HttpFailure::too_large:
-        case HttpFailure::blocked_address:
-        case HttpFailure::protocol:
-            break;  // network_failure has words of their own for them
-    }
-    return {"the connection failed", "连接失败"};
 }
 
 }  // namespace

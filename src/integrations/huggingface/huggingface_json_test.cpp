@@ -108,13 +108,15 @@ TEST(HuggingFaceJson, notices_that_sizes_are_missing) {
 }
 
 TEST(HuggingFaceJson, refuses_a_repository_without_its_identity) {
-    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"), "the hub's answer can't be used: model.sha is missing");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b"})"),
+              "the answer of the hub can't be used: model.sha is missing");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"a/b","sha":"main"})"),
-              "the hub's answer can't be used: model.sha is not a commit");
-    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"), "the hub's answer can't be used: model.id is not a string");
+              "the answer of the hub can't be used: model.sha is not a commit");
+    EXPECT_EQ(problem(parse_model_info, R"({"id":7})"),
+              "the answer of the hub can't be used: model.id is not a string");
     EXPECT_EQ(problem(parse_model_info, R"({"id":"../x"})"),
-              "the hub's answer can't be used: model.id is not a repository name");
-    EXPECT_EQ(problem(parse_model_info, "[]"), "the hub's answer can't be used: model is not an object");
+              "the answer of the hub can't be used: model.id is not a repository name");
+    EXPECT_EQ(problem(parse_model_info, "[]"), "the answer of the hub can't be used: model is not an object");
 }
 
 TEST(HuggingFaceJson, names_the_size_that_is_wrong) {
@@ -122,7 +124,7 @@ TEST(HuggingFaceJson, names_the_size_that_is_wrong) {
         return problem(parse_model_info,
                        info_with(fmt::format(R"([{{"rfilename":"a"}},{{"rfilename":"b","size":{}}}])", size)));
     };
-    const std::string start = "the hub's answer can't be used: siblings[1].size ";
+    const std::string start = "the answer of the hub can't be used: siblings[1].size ";
     EXPECT_EQ(with_size("-1"), start + "is negative");
     EXPECT_EQ(with_size("-9223372036854775808"), start + "is negative");
     EXPECT_EQ(with_size("1125899906842625"), start + "is impossibly large");
@@ -138,7 +140,7 @@ TEST(HuggingFaceJson, names_the_digest_or_path_that_is_wrong) {
     const auto with = [](const std::string& sibling) {
         return problem(parse_model_info, info_with("[" + sibling + "]"));
     };
-    const std::string start = "the hub's answer can't be used: siblings[0]";
+    const std::string start = "the answer of the hub can't be used: siblings[0]";
     EXPECT_EQ(with("7"), start + " is not an object");
     EXPECT_EQ(with("{}"), start + ".rfilename is missing");
     EXPECT_EQ(with(R"({"rfilename":""})"), start + ".rfilename is empty");
@@ -162,8 +164,9 @@ TEST(HuggingFaceJson, reads_the_files_of_a_tree) {
     EXPECT_EQ(files[0].sha256->hex(), kDigest);
     EXPECT_EQ(files[1].git_sha1, kCommit);
     EXPECT_EQ(files[1].size, 3u);
-    EXPECT_EQ(problem(parse_tree, R"({"error":"x"})"), "the hub's answer can't be used: tree is not a list");
-    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"), "the hub's answer can't be used: tree[0].path is missing");
+    EXPECT_EQ(problem(parse_tree, R"({"error":"x"})"), "the answer of the hub can't be used: tree is not a list");
+    EXPECT_EQ(problem(parse_tree, R"([{"type":"file"}])"),
+              "the answer of the hub can't be used: tree[0].path is missing");
 }
 
 TEST(HuggingFaceJson, reads_categories_with_their_labels) {
@@ -181,7 +184,7 @@ TEST(HuggingFaceJson, says_what_came_instead_of_data) {
     EXPECT_TRUE(page.starts_with("a web page came instead")) << page;
     for (const char* broken : {"", "[{\"id\":", "{\"a\":1,\"a\":2}", "[] []"}) {
         const std::string text = problem(parse_search, broken);
-        EXPECT_TRUE(text.starts_with("the hub's answer is not valid JSON")) << broken << " -> " << text;
+        EXPECT_TRUE(text.starts_with("the answer of the hub is not valid JSON")) << broken << " -> " << text;
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error/error.hpp"
 #include "base/json/json.hpp"
+#include "integrations/hub_json.hpp"
 #include "integrations/huggingface/repo_id.hpp"
 
 #include <algorithm>
@@ -12,71 +13,9 @@
 namespace llmm::hubs::modelscope {
 namespace {
 
-constexpr std::int64_t kMaxFileSize = std::int64_t{1} << 50;  // 1 PiB: beyond every disk
-constexpr std::size_t kMaxPathLength = 4096, kMaxTagLength = 256, kMaxTags = 200;
 constexpr std::size_t kMaxFiles = 200'000;
-
-[[noreturn]] void bad(const std::string& where, std::string_view en, std::string_view zh) {
-    throw Error(ErrorCode::hub_bad_response, Text{fmt::format("ModelScope's answer can't be used: {} {}", where, en),
-                                                  fmt::format("无法使用 ModelScope 的回答：{} {}", where, zh)});
-}
-
-json::value parse(std::string_view body) {
-    try {
-        return parse_json(body);
-    } catch (const Error& error) {
-        const auto first = body.find_first_not_of(" \t\r\n");
-        if (first != std::string_view::npos && body[first] == '<') {
-            throw Error(ErrorCode::hub_bad_response,
-                        {"a web page came instead of ModelScope's data: a network login page, a proxy, or a wrong "
-                         "MODELSCOPE_ENDPOINT",
-                         "收到的是网页而不是 ModelScope 的数据：可能是网络登录页、代理，或 MODELSCOPE_ENDPOINT 有误"});
-        }
-        throw Error(ErrorCode::hub_bad_response,
-                    Text::format("ModelScope's answer is not valid JSON: {0}", "ModelScope 的回答不是有效的 JSON：{1}",
-                                 error.message().en, error.message().zh));
-    }
-}
-
-const json::value* find(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains(name);
-    return value && !value->is_null() ? value : nullptr;
-}
-
-const json::object& object_at(const json::object& object, std::string_view name) {
-    const json::value* value = find(object, name);
-    if (!value || !value->is_object()) bad(std::string(name), "is not an object", "不是对象");
-    return value->get_object();
-}
-
-const json::array& array_at(const json::object& object, std::string_view name) {
-    const json::value* value = find(object, name);
-    if (!value || !value->is_array()) bad(std::string(name), "is not a list", "不是列表");
-    return value->get_array();
-}
-
-const json::object& root_of(const json::value& document) {
-    if (!document.is_object()) bad("answer", "is not an object", "不是对象");
-    return document.get_object();
-}
-
-std::optional<std::string> text_if(const json::object& object, std::string_view name, std::size_t most = 1024) {
-    const json::value* value = find(object, name);
-    if (!value || !value->is_string() || value->get_string().empty() || value->get_string().size() > most)
-        return std::nullopt;
-    return std::string(value->get_string());
-}
-
-std::optional<std::int64_t> count_if(const json::object& object, std::string_view name) {
-    const json::value* value = find(object, name);
-    if (!value || !value->is_int64() || value->get_int64() < 0) return std::nullopt;
-    return value->get_int64();
-}
-
-bool flag(const json::object& object, std::string_view name) {
-    const json::value* value = find(object, name);
-    return value && ((value->is_bool() && value->get_bool()) || (value->is_int64() && value->get_int64() != 0));
-}
+constexpr AnswerReader kAnswer{{"ModelScope", " ModelScope "},
+                               {"a wrong MODELSCOPE_ENDPOINT", " MODELSCOPE_ENDPOINT 有误"}};
 
 // "library:gguf", "license:apache-2.0", "task:text-generation": a kind and its value.
 std::optional<std::string> tag_value(const std::vector<std::string>& tags, std::string_view kind) {
@@ -107,13 +46,7 @@ std::optional<ModelSummary> summary_of(const json::object& model) {
     summary.description = text_if(model, "description", 10'000);
     summary.downloads = count_if(model, "downloads");
     summary.likes = count_if(model, "likes");
-    if (const json::value* tags = find(model, "tags"); tags && tags->is_array()) {
-        for (const json::value& tag : tags->get_array()) {
-            if (!tag.is_string() || tag.get_string().size() > kMaxTagLength) continue;
-            if (summary.tags.size() == kMaxTags) break;
-            summary.tags.emplace_back(tag.get_string());
-        }
-    }
+    summary.tags = tags_of(model);
     summary.license = text_if(model, "license", 128);
     if (!summary.license) summary.license = tag_value(summary.tags, "license");
     summary.category = tag_value(summary.tags, "task");
@@ -133,21 +66,15 @@ std::optional<ModelSummary> summary_of(const json::object& model) {
 
 RemoteFile file_of(const json::object& entry, const std::string& where) {
     const auto path = text_if(entry, "Path", kMaxPathLength);
-    if (!path) bad(where + ".Path", "is not a name", "不是文件名");
-    RemoteFile file{.path = *path, .size = std::nullopt, .sha256 = std::nullopt, .git_sha1 = std::nullopt};
-    if (const json::value* size = find(entry, "Size")) {
-        if (size->is_uint64()) bad(where + ".Size", "is impossibly large", "大得不可能");
-        if (!size->is_int64()) bad(where + ".Size", "is not a whole number", "不是整数");
-        if (size->get_int64() < 0) bad(where + ".Size", "is negative", "为负数");
-        if (size->get_int64() > kMaxFileSize) bad(where + ".Size", "is impossibly large", "大得不可能");
-        file.size = static_cast<std::uint64_t>(size->get_int64());
-    }
+    if (!path) kAnswer.bad(where + ".Path", {"is not a name", "不是文件名"});
+    RemoteFile file{
+        .path = *path, .size = kAnswer.size_if(entry, "Size", where), .sha256 = std::nullopt, .git_sha1 = std::nullopt};
     if (const json::value* digest = find(entry, "Sha256")) {
-        if (!digest->is_string()) bad(where + ".Sha256", "is not a text", "不是文本");
+        if (!digest->is_string()) kAnswer.bad(where + ".Sha256", {"is not a text", "不是文本"});
         const std::string_view text = digest->get_string();
         if (!text.empty()) {
             file.sha256 = text.starts_with("sha256:") ? std::nullopt : Sha256::parse(text);
-            if (!file.sha256) bad(where + ".Sha256", "is not a SHA-256", "不是 SHA-256");
+            if (!file.sha256) kAnswer.bad(where + ".Sha256", {"is not a SHA-256", "不是 SHA-256"});
         }
     }
     return file;
@@ -168,12 +95,12 @@ bool is_repo(std::string_view text) {
 }
 
 SearchResult parse_search(std::string_view body) {
-    const json::value document = parse(body);
-    const json::object& data = object_at(root_of(document), "data");
+    const json::value document = kAnswer.parse(body);
+    const json::object& data = kAnswer.object_at(kAnswer.object_of(document, "answer"), "data");
     SearchResult result;
     result.total = count_if(data, "total_count").value_or(0);
-    for (const json::value& row : array_at(data, "models")) {
-        if (!row.is_object()) bad("models", "has a row that is not an object", "包含非对象的行");
+    for (const json::value& row : kAnswer.array_at(data, "models")) {
+        if (!row.is_object()) kAnswer.bad("models", {"has a row that is not an object", "包含非对象的行"});
         // Nobody could open a model whose name is refused everywhere else.
         if (auto summary = summary_of(row.get_object())) result.models.push_back(*std::move(summary));
     }
@@ -181,22 +108,23 @@ SearchResult parse_search(std::string_view body) {
 }
 
 ModelSummary parse_detail(std::string_view body) {
-    const json::value document = parse(body);
-    auto summary = summary_of(object_at(root_of(document), "data"));
-    if (!summary) bad("data.id", "is not a repository name", "不是仓库名");
+    const json::value document = kAnswer.parse(body);
+    auto summary = summary_of(kAnswer.object_at(kAnswer.object_of(document, "answer"), "data"));
+    if (!summary) kAnswer.bad("data.id", {"is not a repository name", "不是仓库名"});
     return *std::move(summary);
 }
 
 FileList parse_files(std::string_view body) {
-    const json::value document = parse(body);
-    const json::array& rows = array_at(object_at(root_of(document), "Data"), "Files");
-    if (rows.size() > kMaxFiles) bad("Files", "is too long", "过长");
+    const json::value document = kAnswer.parse(body);
+    const json::array& rows =
+        kAnswer.array_at(kAnswer.object_at(kAnswer.object_of(document, "answer"), "Data"), "Files");
+    if (rows.size() > kMaxFiles) kAnswer.bad("Files", {"is too long", "过长"});
     FileList list;
     std::int64_t newest = -1;
     std::size_t index = 0;
     for (const json::value& row : rows) {
         const std::string where = fmt::format("Files[{}]", index++);
-        if (!row.is_object()) bad(where, "is not an object", "不是对象");
+        if (!row.is_object()) kAnswer.bad(where, {"is not an object", "不是对象"});
         const json::object& entry = row.get_object();
         if (text_if(entry, "Type").value_or("blob") != "blob") continue;
         list.files.push_back(file_of(entry, where));

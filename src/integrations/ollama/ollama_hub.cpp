@@ -120,7 +120,7 @@ Task<OllamaHub::Known> OllamaHub::fetch(Name name) {
 
 Task<std::string> OllamaHub::fetch_text(Name name, Layer layer) {
     if (layer.size > kMaxTextBytes) {
-        fail(ErrorCode::hub_bad_response, "the registry's answer can't be used: a text of {} has {} bytes",
+        fail(ErrorCode::hub_bad_response, "the answer of the registry can't be used: a text of {} has {} bytes",
              "无法使用仓库的回答：{} 的文本有 {} 字节", name.str(), layer.size);
     }
     const HubClient::Question question{.url = url_of(name, "blobs/sha256:" + layer.digest.hex()),
@@ -136,7 +136,8 @@ Task<std::string> OllamaHub::fetch_text(Name name, Layer layer) {
     }
     if (answer.response.status != 200) refuse(name, answer);
     if (Sha256::of(answer.response.body) != layer.digest) {
-        fail(ErrorCode::hub_bad_response, "the registry's answer can't be used: a text of {} differs from its digest",
+        fail(ErrorCode::hub_bad_response,
+             "the answer of the registry can't be used: a text of {} differs from its digest",
              "无法使用仓库的回答：{} 的文本与摘要不符", name.str());
     }
     co_return answer.response.body;
@@ -178,7 +179,7 @@ Task<std::string> OllamaHub::fetch_token(Name name, std::string header) {
     if (answer.response.status != 200 || !answer.url.same_origin(base)) refuse(name, answer);
     auto token = parse_token(answer.response.body);
     if (!token) {
-        fail(ErrorCode::hub_bad_response, "the registry's answer can't be used: it has no token",
+        fail(ErrorCode::hub_bad_response, "the answer of the registry can't be used: it has no token",
              "无法使用仓库的回答：没有令牌");
     }
     co_return *std::move(token);

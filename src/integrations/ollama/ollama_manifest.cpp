@@ -2,6 +2,7 @@
 
 #include "base/error/error.hpp"
 #include "base/json/json.hpp"
+#include "integrations/hub_json.hpp"
 
 #include <algorithm>
 #include <set>
@@ -13,7 +14,6 @@ namespace llmm::hubs::ollama {
 namespace {
 
 constexpr std::size_t kMaxLayers = 10'000;
-constexpr std::int64_t kMaxLayerSize = std::int64_t{1} << 50;  // 1 PiB: beyond every disk
 constexpr std::size_t kMaxToken = 8192;
 constexpr std::string_view kTypePrefix = "application/vnd.ollama.image.";
 
@@ -30,52 +30,22 @@ constexpr std::string_view kPatchedFamilies[] = {"gemma3",     "gemma3n",
                                                  "laguna",     "llama4",
                                                  "mllama",     "snowflake-arctic-embed2"};
 
-[[noreturn]] void bad(const std::string& where, std::string_view en, std::string_view zh) {
-    throw Error(ErrorCode::hub_bad_response, Text{fmt::format("the registry's answer can't be used: {} {}", where, en),
-                                                  fmt::format("无法使用仓库的回答：{} {}", where, zh)});
-}
+constexpr AnswerReader kAnswer{{"the registry", "仓库"}, {"an address that is no registry", "地址不是模型仓库"}};
 
-json::value parse(std::string_view body) {
-    try {
-        return parse_json(body);
-    } catch (const Error& error) {
-        const auto first = body.find_first_not_of(" \t\r\n");
-        if (first != std::string_view::npos && body[first] == '<') {
-            throw Error(ErrorCode::hub_bad_response,
-                        {"a web page came instead of the registry's data: a network login page, a proxy, or an address "
-                         "that is no registry",
-                         "收到的是网页而不是仓库的数据：可能是网络登录页、代理，或地址不是模型仓库"});
-        }
-        throw Error(ErrorCode::hub_bad_response,
-                    Text::format("the registry's answer is not valid JSON: {0}", "仓库的回答不是有效的 JSON：{1}",
-                                 error.message().en, error.message().zh));
-    }
-}
-
-const json::value* find(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains(name);
-    return value && !value->is_null() ? value : nullptr;
-}
-
-std::string text_if(const json::object& object, std::string_view name, std::size_t most = 128) {
-    const json::value* value = find(object, name);
-    if (!value || !value->is_string() || value->get_string().size() > most) return {};
-    return std::string(value->get_string());
+std::string text_of(const json::object& object, std::string_view name, std::size_t max_length = 128) {
+    return text_if(object, name, max_length).value_or("");
 }
 
 Layer layer_of(const json::value& value, const std::string& where) {
-    const json::object* object = value.if_object();
-    if (!object) bad(where, "is not an object", "不是对象");
-    const json::value* digest = find(*object, "digest");
+    const json::object& object = kAnswer.object_of(value, where);
+    const json::value* digest = find(object, "digest");
     // Exactly "sha256:" and 64 hex digits, before anything is made of it: this text has been a path in others.
     const std::string_view text = digest && digest->is_string() ? std::string_view(digest->get_string()) : "";
     const auto parsed = text.starts_with("sha256:") ? Sha256::parse(text) : std::nullopt;
-    if (!parsed) bad(where + ".digest", "is not a SHA-256", "不是 SHA-256");
-    const json::value* size = find(*object, "size");
-    if (!size || !size->is_int64()) bad(where + ".size", "is not a whole number", "不是整数");
-    if (size->get_int64() < 0) bad(where + ".size", "is negative", "为负数");
-    if (size->get_int64() > kMaxLayerSize) bad(where + ".size", "is impossibly large", "大得不可能");
-    return {LayerKind::other, *parsed, static_cast<std::uint64_t>(size->get_int64())};
+    if (!parsed) kAnswer.bad(where + ".digest", {"is not a SHA-256", "不是 SHA-256"});
+    const auto size = kAnswer.size_if(object, "size", where);
+    if (!size) kAnswer.bad(where + ".size", {"is missing", "缺失"});
+    return {LayerKind::other, *parsed, *size};
 }
 
 LayerKind kind_of(std::string_view type) {
@@ -110,22 +80,20 @@ std::string parameter(std::string_view header, std::string_view name) {
 }  // namespace
 
 Manifest parse_manifest(std::string_view body) {
-    const json::value document = parse(body);
-    const json::object* manifest = document.if_object();
-    if (!manifest) bad("manifest", "is not an object", "不是对象");
-    const json::value* version = find(*manifest, "schemaVersion");
+    const json::value document = kAnswer.parse(body);
+    const json::object& manifest = kAnswer.object_of(document, "manifest");
+    const json::value* version = find(manifest, "schemaVersion");
     if (!version || !version->is_int64() || version->get_int64() != 2)
-        bad("manifest.schemaVersion", "is not 2", "不是 2");
+        kAnswer.bad("manifest.schemaVersion", {"is not 2", "不是 2"});
     Manifest result;
-    if (const json::value* config = find(*manifest, "config")) result.config = layer_of(*config, "config");
-    const json::value* layers = find(*manifest, "layers");
-    if (!layers || !layers->is_array()) bad("manifest.layers", "is not a list", "不是列表");
-    if (layers->get_array().size() > kMaxLayers) bad("manifest.layers", "is too long", "过长");
+    if (const json::value* config = find(manifest, "config")) result.config = layer_of(*config, "config");
+    const json::array& layers = kAnswer.array_at(manifest, "layers");
+    if (layers.size() > kMaxLayers) kAnswer.bad("manifest.layers", {"is too long", "过长"});
     std::size_t index = 0;
-    for (const json::value& value : layers->get_array()) {
+    for (const json::value& value : layers) {
         const std::string where = fmt::format("layers[{}]", index++);
         Layer layer = layer_of(value, where);
-        const std::string type = text_if(value.get_object(), "mediaType");
+        const std::string type = text_of(value.get_object(), "mediaType");
         if (!type.starts_with(kTypePrefix)) continue;
         const std::string_view kind = std::string_view(type).substr(kTypePrefix.size());
         result.has_tensors |= kind == "tensor";
@@ -137,12 +105,12 @@ Manifest parse_manifest(std::string_view body) {
 
 ModelConfig parse_config(std::string_view body) {
     ModelConfig config;
-    const json::value document = parse(body);
+    const json::value document = kAnswer.parse(body);
     const json::object* object = document.if_object();
     if (!object) return config;
-    config.format = text_if(*object, "model_format");
-    config.parameters = text_if(*object, "model_type");
-    config.quantization = text_if(*object, "file_type");
+    config.format = text_of(*object, "model_format");
+    config.parameters = text_of(*object, "model_type");
+    config.quantization = text_of(*object, "file_type");
     if (!is_plain(config.quantization)) config.quantization.clear();
     if (const json::value* context = find(*object, "context_length"); context && context->is_int64())
         config.context_length = context->get_int64();
@@ -152,7 +120,7 @@ ModelConfig parse_config(std::string_view body) {
                 config.families.emplace_back(family.get_string());
         }
     }
-    const std::string family = text_if(*object, "model_family", 64);
+    const std::string family = text_of(*object, "model_family", 64);
     if (!family.empty() && std::ranges::find(config.families, family) == config.families.end())
         config.families.push_back(family);
     return config;
@@ -241,11 +209,11 @@ std::optional<Challenge> parse_challenge(std::string_view header) {
 }
 
 std::optional<std::string> parse_token(std::string_view body) {
-    const json::value document = parse(body);
+    const json::value document = kAnswer.parse(body);
     const json::object* object = document.if_object();
     if (!object) return std::nullopt;
     for (const char* name : {"token", "access_token"}) {
-        const std::string token = text_if(*object, name, kMaxToken);
+        const std::string token = text_of(*object, name, kMaxToken);
         const bool is_clean = std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
         if (!token.empty() && is_clean) return token;
     }
