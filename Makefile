@@ -61,6 +61,11 @@ bench: ## Compare with named peers on this machine
 	@scripts/build release
 	@bench/run
 
+bench-downloads: ## Compare downloads with curl, aria2 and huggingface_hub
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/downloads/run
+
 bench-gateway: ## Compare the gateway with nginx and Portkey on this machine
 	@scripts/setup --for bench
 	@scripts/build release

@@ -1,0 +1,177 @@
+"""Who downloads. Each gives the seconds until its bytes were there, until they were verified, its CPU and its memory."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+from parts import CLIENT_CPU, PROGRAM, ROOT, free_port, until
+
+KEY = "bench-key"
+ENVIRONMENT = ROOT / "build/bench/huggingface_hub"
+CONNECTIONS = 16
+
+
+def measured(command, environment=None):
+    """Seconds, CPU seconds and the highest RSS in MB of a command and everything that it starts."""
+    begin = time.monotonic()
+    process = subprocess.Popen(["taskset", "-c", CLIENT_CPU, *map(str, command)], env={**os.environ, **(environment or {})},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    error = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[0]}: exit status {process.returncode}: {error.decode()[-500:]}")
+    return time.monotonic() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+
+
+class Peer:
+    """A program of the command line, then `sha256sum` over what it has fetched."""
+    def __init__(self, folder, origin):
+        self.origin = origin
+        self.target = folder / self.name
+
+    def get(self, profile, shape):
+        shutil.rmtree(self.target, ignore_errors=True)
+        self.target.mkdir(parents=True)
+        return measured(self.command(profile, shape), self.environment())
+
+    def environment(self):
+        return {}
+
+    def check(self, shape):
+        files = {name: sha256 for name, _, sha256 in self.origin.repos[shape]}
+        listed = self.target.parent / f"{self.name}.sha256"
+        places = {path.name: path for path in self.target.rglob("*.safetensors")}
+        assert places.keys() == files.keys(), f"{self.name}: {len(places)} files of {len(files)}"
+        listed.write_text("".join(f"{files[name]}  {path}\n" for name, path in places.items()))
+        return measured(["sha256sum", "--check", "--quiet", listed])
+
+    def measure(self, profile, shape):
+        seconds, cpu, rss = self.get(profile, shape)
+        check_seconds, check_cpu, _ = self.check(shape)
+        shutil.rmtree(self.target)
+        return {"unverified_s": seconds, "verified_s": seconds + check_seconds, "cpu_s": cpu + check_cpu, "rss_mb": rss}
+
+    def stop(self):
+        pass
+
+
+class Curl(Peer):
+    name = "curl"
+
+    def command(self, profile, shape):
+        listed = self.target / "urls"
+        listed.write_text("".join(f'url = "{self.origin.base(profile)}/{shape}/{name}"\noutput = "{self.target}/{name}"\n'
+                                  for name, _, _ in self.origin.repos[shape]))
+        return ["curl", "-sS", "--fail", "--cacert", self.origin.ca, "--parallel", "--parallel-max", CONNECTIONS, "-K", listed]
+
+
+class Aria2(Peer):
+    name = "aria2"
+
+    def command(self, profile, shape):
+        listed = self.target / "urls"
+        listed.write_text("".join(f"{self.origin.base(profile)}/{shape}/{name}\n" for name, _, _ in self.origin.repos[shape]))
+        return ["aria2c", "-q", "-x16", "-s16", "-k1M", "--file-allocation=falloc", f"-j{CONNECTIONS}", "--no-conf",
+                f"--ca-certificate={self.origin.ca}", "-d", self.target, "-i", listed]
+
+
+class HuggingFaceHub(Peer):
+    name = "huggingface_hub"
+
+    @staticmethod
+    def install():
+        if not (ENVIRONMENT / ".installed").exists():
+            subprocess.run(["python3", "-m", "venv", ENVIRONMENT], check=True)
+            subprocess.run([ENVIRONMENT / "bin/pip", "install", "-q", "--disable-pip-version-check", "huggingface_hub==1.23.0"], check=True)
+            (ENVIRONMENT / ".installed").touch()
+
+    def environment(self):
+        return {"HF_ENDPOINT": self.origin.url, "HF_HOME": str(self.target), "SSL_CERT_FILE": str(self.origin.ca),
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+
+    def command(self, profile, shape):
+        code = f"from huggingface_hub import snapshot_download; snapshot_download('{profile}/{shape}', local_dir='{self.target}/x')"
+        return [ENVIRONMENT / "bin/python", "-c", code]
+
+
+class Ours:
+    """The service as people run it; it has verified what it calls completed."""
+    name = "ours"
+
+    def __init__(self, folder, origin, program=PROGRAM):
+        self.origin, self.program, self.home = origin, program, folder / "ours"
+        self.port = free_port()
+        self.process = None
+
+    def start(self):
+        variables = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LLM_MANAGER_HOME": str(self.home), "LLM_MANAGER_ADMIN_KEY": KEY,
+                     "LLM_MANAGER_LISTEN": f"127.0.0.1:{self.port}", "HF_ENDPOINT": self.origin.url, "SSL_CERT_FILE": str(self.origin.ca),
+                     "LLM_MANAGER_NETWORK_ALLOWED_HOSTS": ",".join(f"localhost:{port}" for port in self.origin.ports.values())}
+        with open(self.home.parent / "ours.log", "ab") as log:
+            self.process = subprocess.Popen(["taskset", "-c", CLIENT_CPU, self.program, "serve"], env=variables, stdout=log, stderr=log)
+        until(self.is_ready, "the service is ready")
+
+    def is_ready(self):
+        try:
+            return bool(self.ask("GET", "/api/v1/downloads"))
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(60)
+
+    def ask(self, method, path, body=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+                                         data=json.dumps(body).encode() if body else None,
+                                         headers={"X-API-Key": KEY, "Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read() or b"{}").get("data") or {"empty": True}
+
+    def begin(self, profile, shape):
+        return self.ask("POST", "/api/v1/downloads", {"ref": f"hf:{profile}/{shape}"})["id"]
+
+    def wait(self, download, patience=1800.0):
+        done = until(lambda: next((d for d in [self.ask("GET", f"/api/v1/downloads/{download}")] if d["status"] in ("completed", "failed")),
+                                  None), "the download ends", patience, 0.01)
+        if done["status"] != "completed":
+            raise RuntimeError(f"ours: {done['error_code']}: {done.get('error')}")
+        return done
+
+    def usage(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peak / 1000
+
+    def clear(self):
+        for download in self.ask("GET", "/api/v1/downloads").get("items", []):
+            self.ask("DELETE", f"/api/v1/downloads/{download['id']}")
+        for model in self.ask("GET", "/api/v1/models").get("items", []):
+            self.ask("DELETE", f"/api/v1/models/{model['id']}")
+
+    def measure(self, profile, shape):
+        self.start()
+        try:
+            before, _ = self.usage()
+            begin = time.monotonic()
+            self.wait(self.begin(profile, shape))
+            seconds = time.monotonic() - begin
+            cpu, rss = self.usage()
+        finally:
+            self.stop()
+            shutil.rmtree(self.home)
+        return {"unverified_s": seconds, "verified_s": seconds, "cpu_s": cpu - before, "rss_mb": rss}
+
+
+PEERS = {peer.name: peer for peer in (Ours, Curl, Aria2, HuggingFaceHub)}
