@@ -34,7 +34,10 @@ class CurlLoop {
     // What libcurl wants to know about one of its descriptors. The descriptor stays libcurl's.
     struct Watch {
         explicit Watch(asio::io_context& context, curl_socket_t socket) : descriptor(context, socket) {}
-        ~Watch() { descriptor.release(); }
+        ~Watch() { release(); }
+        void release() {
+            if (descriptor.is_open()) descriptor.release();
+        }
         asio::posix::stream_descriptor descriptor;
         int wanted = CURL_POLL_NONE;
         bool waiting_to_read = false;
