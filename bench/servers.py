@@ -3,22 +3,17 @@ import http.client
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
+
+from machine import free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE.parent / "build/release/llm-manager"
 KEY = "bench-key"
 POLL_SECONDS = 0.002
 START_SECONDS = 30
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:

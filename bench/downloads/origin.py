@@ -7,7 +7,9 @@ import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from parts import ORIGIN_CPU, free_port, until_listens
+from machine import free_port, listens, until
+
+ORIGIN_CPU = "1"
 
 COMMIT = "7d1f" * 10
 MIB = 1 << 20
@@ -72,11 +74,15 @@ class Origin:
         """Of all bodies of files, up to now; nginx writes a line when a response has ended."""
         return sum(int(line) for line in (self.folder / "sent.log").read_text().split())
 
+    def forget_sent_bytes(self):
+        with open(self.folder / "sent.log", "w"):
+            pass
+
     def start(self):
         command = ["taskset", "-c", ORIGIN_CPU, "nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         for port in (self.port, *self.ports.values()):
-            until_listens(port)
+            until(lambda: listens(port), f"nginx listens on {port}")
 
     def stop(self):
         if self.process:
@@ -149,9 +155,3 @@ http {{
   }}{hosts}
 }}
 """)
-
-
-def drop_log(origin):
-    """Begins to count anew."""
-    with open(origin.folder / "sent.log", "w"):
-        pass

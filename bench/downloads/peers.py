@@ -5,27 +5,49 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
 
-from parts import CLIENT_CPU, PROGRAM, ROOT, free_port, until
+from machine import free_port, until
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "build/release/llm-manager"
+CLIENT_CPU = "0"
 KEY = "bench-key"
 ENVIRONMENT = ROOT / "build/bench/huggingface_hub"
 CONNECTIONS = 16
 
 
+def highest_rss_mb(pid):
+    """So far, of the program that runs now; None when it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM:")), None)
+
+
 def measured(command, environment=None):
-    """Seconds, CPU seconds and the highest RSS in MB of a command and everything that it starts."""
-    begin = time.monotonic()
-    process = subprocess.Popen(["taskset", "-c", CLIENT_CPU, *map(str, command)], env={**os.environ, **(environment or {})},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{command[0]}: exit status {process.returncode}: {error.decode()[-500:]}")
-    return time.monotonic() - begin, used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+    """Seconds, CPU seconds and the highest RSS in MB of a command.
+
+    Not ru_maxrss: it begins with what this process had when it forked.
+    """
+    begin, rss = time.monotonic(), 0.0
+    with tempfile.TemporaryFile() as error:
+        process = subprocess.Popen(["taskset", "-c", CLIENT_CPU, *map(str, command)], env={**os.environ, **(environment or {})},
+                                   stdout=subprocess.DEVNULL, stderr=error)
+        while True:
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            rss = max(rss, highest_rss_mb(process.pid) or 0)
+            time.sleep(0.005)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            error.seek(0)
+            raise RuntimeError(f"{command[0]}: exit status {process.returncode}: {error.read().decode()[-500:]}")
+    return time.monotonic() - begin, used.ru_utime + used.ru_stime, rss
 
 
 class Peer:
@@ -55,9 +77,6 @@ class Peer:
         check_seconds, check_cpu, _ = self.check(shape)
         shutil.rmtree(self.target)
         return {"unverified_s": seconds, "verified_s": seconds + check_seconds, "cpu_s": cpu + check_cpu, "rss_mb": rss}
-
-    def stop(self):
-        pass
 
 
 class Curl(Peer):
@@ -118,7 +137,8 @@ class Ours:
 
     def is_ready(self):
         try:
-            return bool(self.ask("GET", "/api/v1/downloads"))
+            self.ask("GET", "/api/v1/downloads")
+            return True
         except OSError:
             return False
 
@@ -136,7 +156,7 @@ class Ours:
                                          data=json.dumps(body).encode() if body else None,
                                          headers={"X-API-Key": KEY, "Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as response:
-            return json.loads(response.read() or b"{}").get("data") or {"empty": True}
+            return json.loads(response.read())["data"]
 
     def begin(self, profile, shape):
         return self.ask("POST", "/api/v1/downloads", {"ref": f"hf:{profile}/{shape}"})["id"]
@@ -145,20 +165,12 @@ class Ours:
         done = until(lambda: next((d for d in [self.ask("GET", f"/api/v1/downloads/{download}")] if d["status"] in ("completed", "failed")),
                                   None), "the download ends", patience, 0.01)
         if done["status"] != "completed":
-            raise RuntimeError(f"ours: {done['error_code']}: {done.get('error')}")
+            raise RuntimeError(f"ours: {done['error_code']}")
         return done
 
     def usage(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), peak / 1000
-
-    def clear(self):
-        for download in self.ask("GET", "/api/v1/downloads").get("items", []):
-            self.ask("DELETE", f"/api/v1/downloads/{download['id']}")
-        for model in self.ask("GET", "/api/v1/models").get("items", []):
-            self.ask("DELETE", f"/api/v1/models/{model['id']}")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), highest_rss_mb(self.process.pid)
 
     def measure(self, profile, shape):
         self.start()

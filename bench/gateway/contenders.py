@@ -4,13 +4,15 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from machine import free_port, listens, until  # noqa: E402
+
 ROOT = HERE.parent.parent
 PROGRAM = ROOT / "build/release/llm-manager"
 TOOLS = ROOT / "build/bench"
@@ -37,26 +39,6 @@ def check_tools(peers, program):
         sys.exit(f"bench: {', '.join(missing)} missing; run scripts/setup --for bench")
     if "portkey" in peers and not (HERE / "peers/node_modules/.package-lock.json").exists():
         subprocess.run(["npm", "ci", "--prefix", HERE / "peers", "--no-audit", "--no-fund", "--loglevel=error"], check=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(condition, what, patience=60):
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.05)
-    sys.exit(f"bench: not within {patience} s: {what}")
-
-
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Contender:

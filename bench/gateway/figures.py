@@ -1,11 +1,8 @@
-"""Reads the machine's counters, keeps raw figures, and makes the table."""
-import datetime
-import json
+"""Reads the machine's counters and makes the table."""
 import pathlib
 import random
 import statistics
 
-RESULTS = pathlib.Path(__file__).resolve().parent.parent / "results"
 P99_LIMIT_US = 10_000
 
 
@@ -17,14 +14,6 @@ def cpu_shares(before, after):
     spent = [b - a for a, b in zip(before, after)]
     total = sum(spent[:8]) or 1
     return {"idle": round(spent[3] / total, 3), "steal": round(spent[7] / total, 3)}
-
-
-def keep(report, save, what="gateway"):
-    folder = RESULTS if save else RESULTS / "local"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{datetime.date.today()}-{what}{'-' + save if save else ''}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    return path
 
 
 def interval(values):

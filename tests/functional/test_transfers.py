@@ -8,6 +8,8 @@ import pytest
 from big_files import CHUNK, add_repo, check_blobs, transfers
 from service import Service, until
 
+from hub_process import HubProcess
+
 MIB = 1 << 20
 BIG = "acme/big"
 
@@ -32,6 +34,31 @@ def wait(service, path, patience=120, status="completed"):
 
 def sent(hub):
     return sum(entry["sent"] for entry in transfers(hub))
+
+
+def test_many_connections_over_tls_do_not_stand_still(make_service, tmp_path):
+    """As the hubs serve files: connections of TLS, several a file, ended and begun anew. A lost one is given up after 12 s."""
+    certificate = tmp_path / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(certificate),
+                    "-out", str(tmp_path / "ca.pem")], check=True, capture_output=True)
+    with open(certificate, "ab") as both:
+        both.write((tmp_path / "ca.pem").read_bytes())
+    hub = HubProcess("--cdn-host", "localhost", "--cdn-certificate", str(certificate))
+    try:
+        add_repo(hub, BIG, {"big-Q8_0.gguf": 160 * MIB})
+        service = make_service(HF_ENDPOINT=hub.url, SSL_CERT_FILE=str(tmp_path / "ca.pem"),
+                               LLM_MANAGER_NETWORK_ALLOWED_HOSTS=hub.cdn.removeprefix("https://"))
+        for _ in range(3):
+            began = time.monotonic()
+            path = begin(service)
+            model = wait(service, path)["model_id"]
+            assert time.monotonic() - began < 10, "a connection stood still"
+            service.data("DELETE", path, expect=(200, 202, 204))
+            service.data("DELETE", f"/api/v1/models/{model}", expect=(200, 202, 204))
+        assert len(transfers(hub)) > 6, "several connections"
+    finally:
+        hub.stop()
 
 
 def test_a_limit_holds_and_may_change(big, hub):

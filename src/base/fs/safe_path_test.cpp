@@ -110,12 +110,12 @@ TEST(SafePath, names_that_differ_in_case_fold_alike) {
 
 TEST(GuardedDirectory, makes_its_root_and_files_below_it) {
     const test::TemporaryDirectory temporary;
-    const GuardedDirectory directory(temporary / "x/root");
+    const GuardedDirectory directory(temporary / "x/store");
     directory.make_parents(path("a/b/file"));
     write_all(directory.open(path("a/b/file"), O_WRONLY | O_CREAT | O_EXCL, 0640).get(),
               std::as_bytes(std::span("hello", 5)), 0);
-    EXPECT_EQ(read_text_file(temporary / "x/root/a/b/file", 100), "hello");
-    EXPECT_EQ(fs::status(temporary / "x/root/a").permissions(), fs::perms::owner_all);
+    EXPECT_EQ(read_text_file(temporary / "x/store/a/b/file", 100), "hello");
+    EXPECT_EQ(fs::status(temporary / "x/store/a").permissions(), fs::perms::owner_all);
     EXPECT_EQ(code_of([&] { directory.open(path("missing"), O_RDONLY); }), ErrorCode::internal);
 }
 

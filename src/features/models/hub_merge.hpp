@@ -35,5 +35,8 @@ struct MergedPage {
 // else (trending) by turns. Ends early where only a source's next page could tell what follows.
 MergedPage merge_pages(const std::map<Source, hubs::SearchPage>& pages, const ListPositions& from,
                        hubs::SortOrder order, std::size_t limit);
+// The rows point into the pages, which must outlive them.
+MergedPage merge_pages(std::map<Source, hubs::SearchPage>&& pages, const ListPositions& from, hubs::SortOrder order,
+                       std::size_t limit) = delete;
 
 }  // namespace llmm::models

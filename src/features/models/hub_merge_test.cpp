@@ -31,8 +31,8 @@ TEST(HubMerge, goes_by_the_order_across_sources) {
                                                       {Source::modelscope, page_of({7, 6})}};
     const MergedPage first = merge_pages(pages, {}, hubs::SortOrder::downloads, 3);
     EXPECT_EQ(counts(first), (std::vector<std::int64_t>{9, 7, 6}));
-    const MergedPage second =
-        merge_pages({{Source::huggingface, page_of({9, 5, 1})}}, first.next, hubs::SortOrder::downloads, 3);
+    const std::map<Source, hubs::SearchPage> rest = {{Source::huggingface, page_of({9, 5, 1})}};
+    const MergedPage second = merge_pages(rest, first.next, hubs::SortOrder::downloads, 3);
     EXPECT_EQ(counts(second), (std::vector<std::int64_t>{5, 1}));
     EXPECT_TRUE(second.next.empty());
 }

@@ -24,7 +24,7 @@ def main() -> int:
         quotas=dict(arguments.quota), window=arguments.window, ignore_bad_token=arguments.ignore_bad_token,
         tokens=dict(arguments.token))
     listeners = [Listener("hub", arguments.hub_host, arguments.hub_port),
-                 Listener("cdn", arguments.cdn_host, arguments.cdn_port)]
+                 Listener("cdn", arguments.cdn_host, arguments.cdn_port, arguments.cdn_certificate)]
     app = App(catalogue, settings, listeners[1].url)
     for listener in listeners:
         listener.app = app
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cdn-port", type=int, default=0)
     parser.add_argument("--hub-host", default="127.0.0.1", help="name in printed URLs; the socket is on 127.0.0.1")
     parser.add_argument("--cdn-host", default="127.0.0.1")
+    parser.add_argument("--cdn-certificate", type=Path, help="PEM file with certificate and key: the CDN speaks TLS")
     parser.add_argument("--token", action="append", type=_token, default=[], metavar="TOKEN=USER",
                         help="a valid token; those that a repo.json names are valid, too")
     parser.add_argument("--url-lifetime", type=int, default=defaults.url_lifetime, help="seconds")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
+from ssl import SSLSocket
 
 SEND_STEP = 8 << 20  # bytes handed to the kernel at once; also the grain of the progress count
 HASH_STEP = 1 << 20
@@ -68,6 +69,9 @@ class DiskContent(Content):
             return os.pread(file.fileno(), length, offset)
 
     def send(self, sock: socket, offset: int, length: int) -> Iterator[int]:
+        if isinstance(sock, SSLSocket):  # the kernel's sendfile would bypass the encryption
+            yield from super().send(sock, offset, length)
+            return
         end = offset + length
         with open(self._path, "rb") as file:
             while offset < end:

@@ -2,6 +2,8 @@
 
 import http.server
 import socket
+import ssl
+from pathlib import Path
 
 from hub.app import App
 from hub.messages import Request
@@ -15,10 +17,15 @@ class Listener(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     app: App  # set before serving starts; the CDN's address must be known before the app can be built
 
-    def __init__(self, role: str, host: str, port: int) -> None:
+    def __init__(self, role: str, host: str, port: int, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.role = role
-        self.url = f"http://{host}:{self.server_address[1]}"
+        self.url = f"{'https' if certificate else 'http'}://{host}:{self.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # The thread of the connection shakes hands: the listener must not wait for a slow peer.
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         # The base class would look up the host's name.

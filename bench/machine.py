@@ -1,0 +1,43 @@
+"""What the benchmarks share: ports, patience, and where raw figures are kept."""
+import datetime
+import json
+import pathlib
+import socket
+import sys
+import time
+
+RESULTS = pathlib.Path(__file__).resolve().parent / "results"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(condition, what, patience=60.0, pause=0.05):
+    """The first true value of the condition."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(pause)
+    sys.exit(f"bench: not within {patience:.0f} s: {what}")
+
+
+def keep(report, what, save=None):
+    """Writes results/<date>-<what>-<save>.json, or below results/local/."""
+    folder = RESULTS if save else RESULTS / "local"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.date.today()}-{what}{'-' + save if save else ''}.json"
+    text = json.dumps({**report, "measurements": []}, indent=1)
+    # One measurement a line: a reader can follow them, and a difference shows.
+    lines = ",\n  ".join(json.dumps(measurement) for measurement in report.get("measurements", []))
+    path.write_text(text.replace('"measurements": []', f'"measurements": [\n  {lines}\n ]') + "\n")
+    return path
