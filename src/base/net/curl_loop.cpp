@@ -152,7 +152,8 @@ void CurlLoop::watch(curl_socket_t socket, int what) {
     if (what == CURL_POLL_REMOVE) {
         const auto found = watches_.find(socket);
         if (found == watches_.end()) return;
-        // At once: the handler that we are called from still holds it, and the same number may come back before it ends.
+        // At once: the handler that we are called from still holds it, and the same number may come back before it
+        // ends.
         found->second->release();
         watches_.erase(found);
         return;
