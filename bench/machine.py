@@ -8,11 +8,8 @@ import time
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+sys.path.insert(0, str(RESULTS.parents[1] / "tests" / "support"))
+from ports import free_port  # noqa: E402, F401
 
 
 def listens(port):

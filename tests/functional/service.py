@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,16 +14,11 @@ PROGRAM = os.environ.get("LLM_MANAGER_PROGRAM", str(ROOT / "build/release/llm-ma
 KEY = "functional-test-key"
 PATIENCE = 60.0  # seconds; only a defect comes near it
 
-sys.path[:0] = [str(ROOT / "tests/contract"), str(ROOT / "tests/fakes")]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("contract", "fakes", "support")]
 from openapi import Contract  # noqa: E402
+from ports import free_port  # noqa: E402
 
 CONTRACT = Contract()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(condition, what, patience=PATIENCE):

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from service import KEY, PATIENCE, until
+from service import KEY, PATIENCE, free_port, until
 
 TINY = "demo:tiny-chat"
 
@@ -102,7 +102,7 @@ def test_a_failed_start_says_what_happened_and_why(service):
 
 def test_engines_ask_for_a_key_that_no_command_line_shows(service):
     service.pull(TINY)
-    deployment = service.deploy(TINY, name="tiny", port=service.port + 1 if service.port < 65535 else service.port - 1)
+    deployment = service.deploy(TINY, name="tiny", port=free_port())
     instance = deployment["instances"][0]
     port = int(instance["endpoint"].rsplit(":", 1)[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

@@ -1,7 +1,6 @@
 """scripts/demo with a stand-in for the program: what it does when a step fails, and that it leaves nothing running."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from ports import free_port  # noqa: E402
 
 PROGRAM = f"""#!{sys.executable}
 import http.server, os, signal, sys
@@ -40,12 +41,6 @@ def executable(path, text):
     path.write_text(text)
     path.chmod(0o755)
     return path
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_alive(pid):
