@@ -22,6 +22,7 @@ find_library(SOCI_POSTGRESQL soci_postgresql REQUIRED)
 add_library(llmm_options INTERFACE)
 target_include_directories(llmm_options INTERFACE "${CMAKE_SOURCE_DIR}/src")
 target_compile_definitions(llmm_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_BEAST_USE_STD_STRING_VIEW
   BOOST_ALL_NO_LIB SPDLOG_FMT_EXTERNAL LLMM_VERSION="${PROJECT_VERSION}")
 target_link_libraries(llmm_options INTERFACE Threads::Threads Boost::headers fmt::fmt)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from machine import free_port, listens, until
@@ -75,6 +76,12 @@ class Origin:
         return sum(int(line) for line in (self.folder / "sent.log").read_text().split())
 
     def forget_sent_bytes(self):
+        """Once every response that was cut off has its line: it would count as fetched afterwards."""
+        log, quiet_since, size = self.folder / "sent.log", time.monotonic(), -1
+        while time.monotonic() < quiet_since + 1:
+            if (now := log.stat().st_size) != size:
+                quiet_since, size = time.monotonic(), now
+            time.sleep(0.05)
         with open(self.folder / "sent.log", "w"):
             pass
 

@@ -258,15 +258,16 @@ struct App::Parts {
           deployments({executor, deployment_store, models, events, files, engines, memory_planner},
                       deployment_settings(config)),
           usage_store(database),
-          usage(executor, usage_store, {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
+          usage(executor, usage_store, config.home / "usage.journal",
+                {std::chrono::milliseconds(config.usage.flush_milliseconds)}),
           alias_store(database),
-          model_directory(
-              {executor, deployments, models, alias_store, events},
-              {static_cast<std::size_t>(config.gateway.at_once), static_cast<std::size_t>(config.gateway.queue_size)}),
+          admissions(executor, {static_cast<std::size_t>(config.gateway.at_once),
+                                static_cast<std::size_t>(config.gateway.queue_size)}),
+          model_directory({executor, deployments, admissions, models, alias_store, events}),
           gateway({deployments, model_directory, usage}, gateway_limits(config)),
-          chat_engines(deployments),
+          chat_engines(deployments, admissions),
           chat_store(database),
-          chat({executor, chat_store, chat_engines, &usage}, chat_limits(config)),
+          chat({executor, chat_store, chat_engines, usage}, chat_limits(config)),
           chat_search(database),
           chat_archive({executor, chat_store, chat_search, chat_engines}),
           benchmark_store(database),
@@ -288,7 +289,7 @@ struct App::Parts {
           openai_routes(gateway, model_directory, alias_store),
           anthropic_routes(gateway),
           ollama_routes({gateway, model_directory, alias_store, deployments, models, downloads}),
-          queue_routes(model_directory),
+          queue_routes(admissions),
           usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
@@ -442,6 +443,7 @@ struct App::Parts {
     usage::UsageStore usage_store;
     usage::UsageRecorder usage;
     gateway::AliasStore alias_store;
+    deployments::Admissions admissions;       // the doors in front of engines
     gateway::ModelDirectory model_directory;  // names of models in requests
     gateway::GatewayService gateway;
     chat::DeploymentEngines chat_engines;  // deployments as chat sees them

@@ -1,5 +1,6 @@
 #include "storage/database.hpp"
 
+#include "base/async/blocking_pool.hpp"
 #include "storage/connection.hpp"
 
 #include <cassert>
@@ -76,6 +77,8 @@ struct Database::State {
           reader_threads("db-read", dialect == Dialect::sqlite ? options.pool_size : 0) {}
 
     bool has_readers() const { return dialect == Dialect::sqlite; }
+    void read(const Work& work);
+    void write(const Work& work);
 
     const Dialect dialect;
     Connections writers;  // SQLite: the one that may write. PostgreSQL: all
@@ -93,15 +96,17 @@ Database::~Database() = default;
 Dialect Database::dialect() const {
     return state_->dialect;
 }
-BlockingPool& Database::readers_pool() {
-    return state_->has_readers() ? state_->reader_threads : state_->writer_threads;
-}
-BlockingPool& Database::writers_pool() {
-    return state_->writer_threads;
+Task<> Database::run_read(Work work) {
+    auto& pool = state_->has_readers() ? state_->reader_threads : state_->writer_threads;
+    co_await pool.run([&] { state_->read(work); });
 }
 
-void Database::run_read(const Work& work) {
-    const Connections::Lease connection(state_->has_readers() ? state_->readers : state_->writers);
+Task<> Database::run_write(Work work) {
+    co_await state_->writer_threads.run([&] { state_->write(work); });
+}
+
+void Database::State::read(const Work& work) {
+    const Connections::Lease connection(has_readers() ? readers : writers);
     for (int attempt = 1;; ++attempt) {
         connection->clear_failure();
         try {
@@ -117,8 +122,8 @@ void Database::run_read(const Work& work) {
     }
 }
 
-void Database::run_write(const Work& work) {
-    const Connections::Lease connection(state_->writers);
+void Database::State::write(const Work& work) {
+    const Connections::Lease connection(writers);
     for (int attempt = 1;; ++attempt) {
         bool committing = false;
         connection->clear_failure();

@@ -1,5 +1,4 @@
 #pragma once
-#include "base/async/blocking_pool.hpp"
 #include "base/async/task.hpp"
 #include "base/error/error.hpp"
 #include "storage/session.hpp"
@@ -37,7 +36,7 @@ class Database {
     // run twice when the connection was lost.
     template <class F>
     Task<std::invoke_result_t<F&, Session&>> read(F fn) {
-        return on(readers_pool(), &Database::run_read, std::move(fn));
+        return on(&Database::run_read, std::move(fn));
     }
 
     // Runs fn(Session&) in one transaction, committed when fn returns and rolled back when it throws. On
@@ -46,30 +45,27 @@ class Database {
     // outside the database, for it runs again after a deadlock.
     template <class F>
     Task<std::invoke_result_t<F&, Session&>> write(F fn) {
-        return on(writers_pool(), &Database::run_write, std::move(fn));
+        return on(&Database::run_write, std::move(fn));
     }
 
   private:
     using Work = std::function<void(Session&)>;
 
+    // The result waits in this coroutine's frame; the rest is compiled once and not for each lambda.
     template <class F>
-    Task<std::invoke_result_t<F&, Session&>> on(BlockingPool& pool, void (Database::*run)(const Work&), F fn) {
+    Task<std::invoke_result_t<F&, Session&>> on(Task<> (Database::*run)(Work), F fn) {
         using Result = std::invoke_result_t<F&, Session&>;
-        return pool.run([this, run, fn = std::move(fn)]() mutable -> Result {
-            if constexpr (std::is_void_v<Result>) {
-                (this->*run)([&fn](Session& session) { fn(session); });
-            } else {
-                std::optional<Result> result;
-                (this->*run)([&](Session& session) { result.emplace(fn(session)); });
-                return std::move(*result);
-            }
-        });
+        if constexpr (std::is_void_v<Result>) {
+            co_await (this->*run)([&fn](Session& session) { fn(session); });
+        } else {
+            std::optional<Result> result;
+            co_await (this->*run)([&fn, &result](Session& session) { result.emplace(fn(session)); });
+            co_return std::move(*result);
+        }
     }
 
-    BlockingPool& readers_pool();
-    BlockingPool& writers_pool();
-    void run_read(const Work& work);
-    void run_write(const Work& work);
+    Task<> run_read(Work work);
+    Task<> run_write(Work work);
 
     struct State;
     std::unique_ptr<State> state_;

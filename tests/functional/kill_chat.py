@@ -4,10 +4,12 @@ What must hold, whatever died when:
 - every message that a client sent is stored exactly once,
 - no reply has text that the engine did not send: it is a beginning of what the engine says to that question,
 - what is `complete` is all of it, and nothing is left `streaming`,
-- what a client put together from events, over any number of connections, is what is stored.
+- what a client put together from events, over any number of connections, is what is stored,
+- the usage has one row for each reply, and one for each request to the gateway that got so far as to be answered.
 """
 
 import http.client
+import json
 import os
 import random
 import signal
@@ -16,7 +18,7 @@ import time
 import uuid
 from collections import Counter
 
-from service import until
+from service import KEY, until
 from streams import Reader, stream
 
 WORDS = "river stone lamp cloud paper engine window garden winter bridge".split()
@@ -31,6 +33,7 @@ class Storm:
         self.alive = threading.Event()
         self.alive.set()
         self.sent, self.read, self.kills, self.failures = {}, [], Counter(), []
+        self.gateway = Counter()
         self.left = chats
 
     def run(self):
@@ -104,6 +107,8 @@ class Storm:
             with self.lock:
                 self.sent[content] = session
             last = self.say(session, messages, content, edits, chances)
+            if chances.random() < 0.5:
+                self.ask_gateway(content, stream=chances.random() < 0.5)
             if last and chances.random() < 0.3:
                 self.try_request("POST", f"/api/v1/chat/messages/{last['id']}/regenerate", {})
                 self.until_quiet(messages)
@@ -143,6 +148,25 @@ class Storm:
         except (OSError, http.client.HTTPException):
             pass
 
+    def ask_gateway(self, content, stream):
+        """One request of a program. It is told what came of it or is cut off; nobody asks again."""
+        self.alive.wait(60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=120)
+        came_to = "cut off"
+        try:
+            connection.request("POST", "/v1/chat/completions", json.dumps(
+                {"model": "tiny", "stream": stream, "messages": [{"role": "user", "content": content}]}),
+                {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"})
+            response = connection.getresponse()
+            came_to = "answered"
+            response.read()
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        with self.lock:
+            self.gateway[came_to] += 1
+
     def stream(self, messages, body, chances):
         """Reads the reply in pieces, coming back after every cut."""
         reader, path, method = Reader(), messages, "POST"
@@ -174,6 +198,11 @@ class Storm:
     def until_quiet(self, messages):
         until(lambda: not [m for m in self.all_messages(messages) if m["status"] == "streaming"], "the reply ends", 120)
 
+    def usage(self):
+        """Rows by dialect."""
+        groups = self.call("GET", "/api/v1/usage?group_by=dialect")[1]["data"]["items"]
+        return Counter({group["dialect"]: group["requests"] for group in groups})
+
     def count(self):
         """Checks what is stored; answers what there was."""
         statuses, users = Counter(), Counter()
@@ -191,8 +220,12 @@ class Storm:
             assert message["status"] != "complete" or message["content"] == says, message
             assert message["status"] in ("complete", "partial", "failed"), message
         assert users == Counter(self.sent.keys()), "a message was lost or is there twice"
+        rows = self.usage()
+        assert rows["chat"] == statuses.total(), (rows, statuses)
+        # One that was cut off may never have reached the service.
+        assert self.gateway["answered"] <= rows["openai"] <= self.gateway.total(), (rows, self.gateway)
         for reader in self.read:
             stored = by_id[reader.message_id]
             assert reader.text == stored["content"], (reader.text, stored)
-        return {"chats": self.chats, "messages": len(self.sent), "replies": dict(statuses), "streams": len(self.read),
+        return {"usage": rows, "gateway": dict(self.gateway), "chats": self.chats, "messages": len(self.sent), "replies": dict(statuses), "streams": len(self.read),
                 "restarts_seen": sum(reader.restarts for reader in self.read), "kills": dict(self.kills)}

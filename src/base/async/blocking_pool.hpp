@@ -1,67 +1,35 @@
 #pragma once
 #include "base/async/task.hpp"
 
-#include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace llmm {
 
 namespace detail {
 
-// Lets a Result travel through a completion handler without a default constructor.
-template <class Result>
-struct Outcome {
-    std::optional<Result> value;
-    std::exception_ptr error;
-};
+// Of one type for every job, so that Asio's machinery is compiled once and not for each lambda.
+using Job = std::move_only_function<void()>;
+Task<> run_job(asio::any_io_executor threads, Job job);
 
-template <class Result, class Threads, class F>
-Task<Result> run_blocking(Threads threads, F fn) {
-    auto outcome = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome<Result>)>(
-        [](auto handler, Threads where, F work) {
-            // The guard travels back with the handler: once the loop has that, it may end, so nothing of this job
-            // may touch the loop, or what the caller lent it, from the pool's thread afterwards.
-            const auto executor = asio::get_associated_executor(handler);
-            auto home = asio::make_work_guard(executor);
-            asio::post(where, [executor, handler = std::move(handler), work = std::optional<F>(std::move(work)),
-                               home = std::move(home)]() mutable {
-                Outcome<Result> result;
-                try {
-                    result.value.emplace((*work)());
-                } catch (...) {
-                    result.error = std::current_exception();
-                }
-                work.reset();
-                asio::post(executor, [handler = std::move(handler), result = std::move(result),
-                                      home = std::move(home)]() mutable { handler(std::move(result)); });
-            });
-        },
-        asio::use_awaitable, std::move(threads), std::move(fn));
-    if (outcome.error) std::rethrow_exception(outcome.error);
-    co_return std::move(*outcome.value);
-}
-
-template <class Threads, class F>
-Task<std::invoke_result_t<F&>> run_on(Threads threads, F fn) {
+// The result waits in this coroutine's frame, which lives until the job has come back.
+template <class F>
+Task<std::invoke_result_t<F&>> run_on(asio::any_io_executor threads, F fn) {
     using Result = std::invoke_result_t<F&>;
     if constexpr (std::is_void_v<Result>) {
-        co_await run_blocking<std::monostate>(std::move(threads), [fn = std::move(fn)]() mutable {
-            fn();
-            return std::monostate{};
-        });
+        co_await run_job(std::move(threads), std::move(fn));
     } else {
-        co_return co_await run_blocking<Result>(std::move(threads), std::move(fn));
+        std::optional<Result> result;
+        co_await run_job(std::move(threads), [&fn, &result] { result.emplace(fn()); });
+        co_return std::move(*result);
     }
 }
 

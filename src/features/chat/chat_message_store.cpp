@@ -220,14 +220,17 @@ Task<> ChatStore::finish(Message reply) {
     });
 }
 
-Task<std::int64_t> ChatStore::end_abandoned(MessageFailure failure) {
+Task<std::vector<Message>> ChatStore::end_abandoned(MessageFailure failure) {
     const std::string metadata = to_text(Metadata{.finish_reason = std::string(kFinishError), .error = failure});
     co_return co_await database_.write([metadata](storage::Session& sql) {
-        return sql.execute(
+        auto replies = sql.query(fmt::format("SELECT {} FROM chat_messages m WHERE m.status = ?", kMessageColumns),
+                                 message_from, name_of(MessageStatus::streaming));
+        sql.execute(
             "UPDATE chat_messages SET status = CASE WHEN content = '' THEN ? ELSE ? END, metadata = ?, updated_at = ? "
             "WHERE status = ?",
             name_of(MessageStatus::failed), name_of(MessageStatus::partial), metadata, now(),
             name_of(MessageStatus::streaming));
+        return replies;
     });
 }
 

@@ -3,7 +3,7 @@
 #include "base/log/log.hpp"
 #include "features/chat/chat_json.hpp"
 #include "features/chat/title.hpp"
-#include "features/usage/usage_recorder.hpp"
+#include "features/usage/usage_ticket.hpp"
 
 #include <utility>
 
@@ -28,9 +28,17 @@ ChatService::ChatService(Deps deps, GenerationLimits limits)
     : deps_(deps), limits_(limits), tasks_(deps.executor), titles_(deps.executor) {}
 
 Task<> ChatService::start() {
-    const auto count =
+    const auto replies =
         co_await deps_.store.end_abandoned({ErrorCode::internal, "the service ended while this was being written"});
-    if (count > 0) log::warning("replies were left unfinished by an earlier run", {{"count", count}});
+    if (replies.empty()) co_return;
+    log::warning("replies were left unfinished by an earlier run", {{"count", replies.size()}});
+    // Most are in the usage already, by its journal, which knows more of them.
+    for (const Message& reply : replies) {
+        constexpr int kServerError = 500;
+        usage::UsageTicket ticket(deps_.usage, usage_of(reply, {}));
+        ticket.row.status = kServerError;
+        ticket.row.error = usage::kInterrupted;
+    }
 }
 
 Task<> ChatService::stop() {
@@ -127,10 +135,11 @@ Reply ChatService::begin(NewExchange wanted, bool detached, std::string caller) 
         throw still_writing(found->second->message_id());
     }
     auto generation = std::make_shared<Generation>(
-        Generation::Deps{deps_.executor, deps_.store, deps_.engines, limits_}, std::move(wanted), detached);
+        Generation::Deps{deps_.executor, deps_.store, deps_.engines, deps_.usage, limits_}, std::move(wanted), detached,
+        std::move(caller));
     running_.emplace(id, generation);
     Reply reply(generation);
-    tasks_.spawn("reply", run(std::move(generation), std::move(caller)));
+    tasks_.spawn("reply", run(std::move(generation)));
     if (const auto found = beginnings_.find(id); found != beginnings_.end()) {
         if (const auto signal = found->second.lock()) signal->notify();
     }
@@ -169,35 +178,10 @@ void ChatService::request_stop(const SessionId& id) {
     if (const auto found = running_.find(id); found != running_.end()) found->second->request_stop(StopReason::asked);
 }
 
-Task<> ChatService::run(GenerationPtr generation, std::string caller) {
+Task<> ChatService::run(GenerationPtr generation) {
     co_await generation->run();
     running_.erase(generation->session_id());
-    record_usage(*generation, caller);
     if (limits_.titles && !stopping_) want_title(*generation);
-}
-
-// One row for each request that came to something in the session, as the gateway writes one for each of its own.
-void ChatService::record_usage(const Generation& generation, const std::string& caller) {
-    if (!deps_.usage || !generation.is_stored()) return;
-    constexpr int kDone = 200, kClientClosed = 499, kEngineFailed = 502;  // as HTTP would say it
-    const Message& reply = generation.message();
-    usage::Usage row{.at = reply.created_at, .caller = caller};
-    row.model = generation.model_ref();
-    row.deployment = generation.deployment();
-    row.dialect = "chat";
-    row.operation = "chat.completions";
-    row.status = generation.failure() ? kEngineFailed : generation.stop_reason() ? kClientClosed : kDone;
-    row.streamed = true;
-    if (const auto& tokens = reply.metadata.usage) {
-        row.tokens_in = tokens->prompt_tokens;
-        row.tokens_out = tokens->completion_tokens;
-    }
-    if (const auto& times = reply.metadata.timings) {
-        row.first_token_ms = times->time_to_first_token_ms;
-        row.total_ms = times->total_ms.value_or(0);
-    }
-    if (generation.failure()) row.error = name_of(generation.failure()->code());
-    deps_.usage->record(std::move(row));
 }
 
 // After the first exchange; after a later one when the engine had no time for it then.
@@ -214,7 +198,10 @@ Task<> ChatService::make_title(Session session, std::string question, std::strin
     std::string title;
     try {
         const Engine engine =
-            co_await deps_.engines.ensure_ready(*session.deployment_id, std::chrono::steady_clock::now() + kTitleWait);
+            co_await deps_.engines.take({.id = *session.deployment_id,
+                                         .deadline = std::chrono::steady_clock::now() + kTitleWait,
+                                         .caller = "titles",
+                                         .prefix = session.id.str()});
         title = co_await ask_title(engine, std::move(question), std::move(answer));
     } catch (const Error& error) {
         log::info("no name for a session", {{"session", session.id.str()}, {"error", error.what()}});

@@ -32,7 +32,7 @@ class ChatService {
         asio::any_io_executor executor;
         ChatStore& store;
         EngineSource& engines;
-        usage::UsageRecorder* usage = nullptr;  // empty: nobody counts
+        usage::UsageRecorder& usage;
     };
     explicit ChatService(Deps deps, GenerationLimits limits = {});
 
@@ -72,8 +72,7 @@ class ChatService {
     using GenerationPtr = std::shared_ptr<Generation>;
 
     Reply begin(NewExchange wanted, bool detached, std::string caller);
-    Task<> run(GenerationPtr generation, std::string caller);
-    void record_usage(const Generation& generation, const std::string& caller);
+    Task<> run(GenerationPtr generation);
     Task<> end_reply(SessionId id);
     void want_title(const Generation& generation);
     Task<> make_title(Session session, std::string question, std::string answer);

@@ -2,10 +2,13 @@
 
 #include "base/async/race.hpp"
 #include "features/chat/chat_json.hpp"
+#include "features/usage/usage_store.hpp"
+#include "storage/database.hpp"
 #include "support/chat_rows.hpp"
 #include "support/databases.hpp"
 #include "support/event_loop.hpp"
 #include "support/fake_engine.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,6 +23,7 @@ class OneEngine final : public EngineSource {
         if (id_or_name != "tiny") fail(ErrorCode::deployment_not_found, "no {}", "没有 {}", id_or_name);
         co_return id;
     }
+    Task<Engine> take(Asked asked) override { return ensure_ready(asked.id, asked.deadline); }
     Task<Engine> ensure_ready(DeploymentId, std::chrono::steady_clock::time_point) override {
         if (!upstream) fail(ErrorCode::engine_failed, "it does not start", "无法启动");
         co_return Engine{upstream, "tiny"};
@@ -32,8 +36,9 @@ class OneEngine final : public EngineSource {
 class ChatServiceTest : public testing::Test {
   protected:
     void SetUp() override {
+        usage_.emplace(loop_.executor(), usage_store_, home_ / "usage.journal", usage::UsageRecorder::Limits{});
         loop_.run(test::insert_deployment(*database_, engines_.id, "tiny"));
-        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_},
+        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_, *usage_},
                          GenerationLimits{.flush_interval = 20ms, .unwatched_wait = 0ms});
         session_ = get(service_->create({"tiny", std::nullopt, {.system_prompt = "Be brief."}}));
     }
@@ -46,7 +51,7 @@ class ChatServiceTest : public testing::Test {
 
     void limit(GenerationLimits limits) {
         loop_.run(service_->stop());
-        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_}, limits);
+        service_.emplace(ChatService::Deps{loop_.executor(), store_, engines_, *usage_}, limits);
     }
 
     template <class T>
@@ -102,9 +107,23 @@ class ChatServiceTest : public testing::Test {
         co_await service_->stop_message(id);  // comes back when the service, too, is done with it
     }
 
+    // One column of the table, a line each.
+    std::string usage_rows(const std::string& column) {
+        std::string text;
+        for (const auto& value : get(database_->read([column](storage::Session& sql) {
+                 return sql.query("SELECT " + column + " FROM usage ORDER BY id",
+                                  [](const storage::Row& row) { return row.text(0); });
+             })))
+            text += (text.empty() ? "" : "\n") + value;
+        return text;
+    }
+
     test::EventLoop loop_;
     test::TestDatabase database_{storage::Dialect::sqlite};
     ChatStore store_{*database_};
+    usage::UsageStore usage_store_{*database_};
+    test::TemporaryDirectory home_;
+    std::optional<usage::UsageRecorder> usage_;
     OneEngine engines_;
     std::optional<test::FakeEngine> engine_;
     std::optional<ChatService> service_;
@@ -298,6 +317,9 @@ TEST_F(ChatServiceTest, start_ends_what_a_killed_run_left) {
     const Message row = stored(exchange.assistant.id);
     EXPECT_EQ(row.status, MessageStatus::partial);
     EXPECT_EQ(row.metadata.error->message, "the service ended while this was being written");
+    loop_.run(usage_->flush());
+    EXPECT_EQ(usage_rows("id"), exchange.assistant.id.str());
+    EXPECT_EQ(usage_rows("error"), usage::kInterrupted);
 }
 
 TEST_F(ChatServiceTest, a_reply_goes_on_without_watchers_and_is_watched_again_without_a_gap) {

@@ -77,8 +77,8 @@ class ChatStore {
     Task<> save_text(MessageId reply, std::string text);
     // The last word about a reply: content, status, metadata, updated_at.
     Task<> finish(Message reply);
-    // Ends what an earlier run of the service left streaming; the number of replies.
-    Task<std::int64_t> end_abandoned(MessageFailure failure);
+    // Ends what an earlier run of the service left streaming; the replies as they were.
+    Task<std::vector<Message>> end_abandoned(MessageFailure failure);
     // A session with all its messages, parents before children.
     Task<> import(Session session, std::vector<Message> messages);
 

@@ -9,7 +9,7 @@
 
 namespace llmm::chat {
 
-// An engine that answers now. While this is held the engine counts as busy.
+// An engine that answers now. While this is held the engine counts as busy, and a place in front of it is taken.
 struct Engine {
     std::shared_ptr<Upstream> upstream;
     std::string model;            // the name to send in the field `model`
@@ -23,7 +23,16 @@ class EngineSource {
     virtual ~EngineSource() = default;
     // DEPLOYMENT_NOT_FOUND.
     virtual Task<DeploymentId> find(std::string id_or_name) = 0;
-    // Waits while the engine starts. DEPLOYMENT_NOT_FOUND, STATE_CONFLICT, ENGINE_FAILED, ENGINE_TIMEOUT.
+    struct Asked {
+        DeploymentId id;
+        std::chrono::steady_clock::time_point deadline;
+        std::string caller = {};  // callers take turns
+        std::string prefix = {};  // requests with the same one go to the same instance, which has it in its cache
+    };
+    // Waits for a place in front of the engine and while it starts. DEPLOYMENT_NOT_FOUND, STATE_CONFLICT,
+    // ENGINE_FAILED, ENGINE_TIMEOUT, RATE_LIMITED, OVERLOADED.
+    virtual Task<Engine> take(Asked asked) = 0;
+    // The engine itself, whoever else waits for it: for measuring it.
     virtual Task<Engine> ensure_ready(DeploymentId id, std::chrono::steady_clock::time_point deadline) = 0;
 };
 

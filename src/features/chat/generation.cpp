@@ -24,10 +24,20 @@ double milliseconds(std::chrono::steady_clock::duration time) {
 
 }  // namespace
 
-Generation::Generation(Deps deps, NewExchange wanted, bool detached)
+usage::Usage usage_of(const Message& reply, std::string caller) {
+    return {.id = reply.id.str(),
+            .at = reply.created_at,
+            .caller = std::move(caller),
+            .dialect = "chat",
+            .operation = "chat.completions",
+            .streamed = true};
+}
+
+Generation::Generation(Deps deps, NewExchange wanted, bool detached, std::string caller)
     : deps_(deps),
       wanted_(std::move(wanted)),
       detached_(detached),
+      caller_(std::move(caller)),
       changed_(deps_.executor),
       stopped_(deps_.executor) {}
 
@@ -64,6 +74,7 @@ Task<> Generation::run() {
 
 Task<> Generation::write_reply() {
     exchange_ = co_await deps_.store.begin_exchange(wanted_);
+    open_ticket();
     changed_.notify();
     try {
         co_await race(answer(), until_stopped());
@@ -105,11 +116,14 @@ Task<> Generation::converse() {
     if (!exchange_->session.deployment_id) {
         fail(ErrorCode::deployment_not_found, "the deployment of this session is gone", "该会话的部署已被删除");
     }
-    const Engine engine =
-        co_await deps_.engines.ensure_ready(*exchange_->session.deployment_id, Clock::now() + deps_.limits.engine_wait);
+    const Engine engine = co_await deps_.engines.take({.id = *exchange_->session.deployment_id,
+                                                       .deadline = Clock::now() + deps_.limits.engine_wait,
+                                                       .caller = caller_,
+                                                       .prefix = wanted_.session_id.str()});
     metadata_.model = engine.model;
-    deployment_ = engine.deployment;
-    model_ref_ = engine.model_ref;
+    ticket_->row.deployment = engine.deployment;
+    ticket_->row.model = engine.model_ref;
+    ticket_->begin();
     FittedPrompt prompt = co_await fit_prompt(engine, *exchange_, deps_.limits.context_policy);
     metadata_.context = std::move(prompt.context);
     asked_at_ = Clock::now();
@@ -200,7 +214,31 @@ Task<> Generation::store_end() {
         message.status = stop_reason_ ? MessageStatus::partial : MessageStatus::complete;
     }
     message.updated_at = now();
+    close_ticket();
     co_await deps_.store.finish(message);
+}
+
+// One row for each reply that came to something, as the gateway writes one for each request of its own.
+void Generation::open_ticket() {
+    ticket_.emplace(deps_.usage, usage_of(exchange_->assistant, caller_));
+    ticket_->begin();
+}
+
+void Generation::close_ticket() {
+    constexpr int kDone = 200, kClientClosed = 499, kEngineFailed = 502;  // as HTTP would say it
+    usage::Usage& row = ticket_->row;
+    const Metadata& metadata = exchange_->assistant.metadata;
+    row.status = failure_ ? kEngineFailed : stop_reason_ ? kClientClosed : kDone;
+    if (metadata.usage) {
+        row.tokens_in = metadata.usage->prompt_tokens;
+        row.tokens_out = metadata.usage->completion_tokens;
+    }
+    if (metadata.timings) {
+        row.first_token_ms = metadata.timings->time_to_first_token_ms;
+        row.total_ms = metadata.timings->total_ms.value_or(0);
+    }
+    if (failure_) row.error = name_of(failure_->code());
+    ticket_.reset();
 }
 
 }  // namespace llmm::chat

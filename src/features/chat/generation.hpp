@@ -4,6 +4,7 @@
 #include "features/chat/chat.hpp"
 #include "features/chat/chat_store.hpp"
 #include "features/chat/engine_source.hpp"
+#include "features/usage/usage_ticket.hpp"
 
 #include <chrono>
 #include <memory>
@@ -14,6 +15,9 @@
 #include <boost/asio/any_io_executor.hpp>
 
 namespace llmm::chat {
+
+// What is known of a reply's usage at its beginning.
+usage::Usage usage_of(const Message& reply, std::string caller);
 
 enum class StopReason { asked, client_left, unwatched, shutting_down };
 
@@ -37,9 +41,11 @@ class Generation {
         asio::any_io_executor executor;
         ChatStore& store;
         EngineSource& engines;
+        usage::UsageRecorder& usage;
         GenerationLimits limits;
     };
-    Generation(Deps deps, NewExchange wanted, bool detached);
+    // The caller's name goes into the usage.
+    Generation(Deps deps, NewExchange wanted, bool detached, std::string caller);
 
     // Stores both messages, asks the engine and stores what comes of it. Never throws.
     Task<> run();
@@ -60,9 +66,6 @@ class Generation {
     // The reply as far as it is, and what it belongs to. There once they are stored.
     const Message& message() const { return exchange_->assistant; }
     const Session& session() const { return exchange_->session; }
-    // For the usage; empty while no engine was ready.
-    const std::string& deployment() const { return deployment_; }
-    const std::string& model_ref() const { return model_ref_; }
     const Message& user_message() const { return exchange_->user; }
     Signal& changed() { return changed_; }
 
@@ -79,17 +82,20 @@ class Generation {
     void append(std::string_view text);
     void fail_with(std::exception_ptr error);
     Metadata outcome() const;
+    void open_ticket();
+    void close_ticket();
 
     Deps deps_;
     const NewExchange wanted_;
     std::optional<Exchange> exchange_;
     const bool detached_;
+    const std::string caller_;
+    std::optional<usage::UsageTicket> ticket_;  // while both messages exist and the reply has not ended
     std::size_t watchers_ = 0;
     bool answered_ = false, ended_ = false;
     std::optional<StopReason> stop_reason_;
     std::optional<Error> failure_;
     Metadata metadata_;
-    std::string deployment_, model_ref_;
     std::optional<double> engine_speed_;  // tokens a second
     Clock::time_point asked_at_{};
     std::optional<Clock::time_point> first_text_at_;

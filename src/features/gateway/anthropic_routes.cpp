@@ -54,7 +54,7 @@ Task<> AnthropicRoutes::count_tokens(Request& request, Exchange& exchange) {
 struct AnthropicRoutes::Talk {
     Request& request;
     Exchange& exchange;
-    UsageTicket ticket;
+    RequestTicket ticket;
     Translated asked;
     std::optional<anthropic::EventWriter> writer;  // once it is known what is asked
 

@@ -81,7 +81,7 @@ struct GatewayService::Passage {
     const Operation& operation;
     Request& request;
     Exchange& exchange;
-    UsageTicket ticket;
+    RequestTicket ticket;
     bool stream = false;
     bool hide_usage = false;  // asked for on our own account
     std::string position;     // in the queue, when it came
@@ -121,12 +121,13 @@ Task<> GatewayService::forward(const Operation& operation, Request& request, Exc
     co_await exchange.finish(error_event(error_body(request, error, operation.dialect), operation.dialect));
 }
 
-Task<ModelDirectory::TargetPtr> GatewayService::find(std::string model, bool deploy, UsageTicket& ticket) {
+Task<ModelDirectory::TargetPtr> GatewayService::find(std::string model, bool deploy, RequestTicket& ticket) {
     ticket.row.model = model;
     auto target = deps_.directory.find_known(model);
     if (!target) target = co_await deps_.directory.find(std::move(model), deploy);
     ticket.row.model = target->model_ref;
     ticket.row.deployment = target->name;
+    ticket.begin();
     co_return target;
 }
 
@@ -161,7 +162,7 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
         if (auto lease = deps_.deployments.lease_if_ready(target.id, affinity))
             co_return Seat{std::move(*permit), std::move(*lease)};
     } else {
-        Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
+        deployments::Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
                              .deadline = Clock::now() + limits_.queue_wait,
                              .interval = limits_.heartbeat,
                              .told = {}};

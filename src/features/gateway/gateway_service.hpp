@@ -1,7 +1,7 @@
 #pragma once
 #include "features/gateway/gateway.hpp"
 #include "features/gateway/model_directory.hpp"
-#include "features/gateway/usage_ticket.hpp"
+#include "features/gateway/request_ticket.hpp"
 #include "http/exchange.hpp"
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace llmm::gateway {
 
 // An engine that answers this request, and the place there. Both are given back when this goes away.
 struct Seat {
-    Admission::Permit permit;
+    deployments::Admission::Permit permit;
     deployments::EngineLease lease;
 };
 
@@ -33,7 +33,7 @@ class GatewayService {
 
     // For dialects that are translated: says now and then that it still waits. The text says for what.
     using Tell = std::function<Task<>(std::string text)>;
-    Task<ModelDirectory::TargetPtr> find(std::string model, bool deploy, UsageTicket& ticket);
+    Task<ModelDirectory::TargetPtr> find(std::string model, bool deploy, RequestTicket& ticket);
     // `affinity`: see DeploymentService::ensure_ready.
     Task<Seat> take_seat(const Target& target, const http::Request& request, Tell tell, std::uint64_t affinity = 0);
     Task<UpstreamResponse> ask(Seat& seat, std::string_view target, std::string body, bool stream, Tell tell);

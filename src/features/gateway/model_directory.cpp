@@ -1,11 +1,8 @@
 #include "features/gateway/model_directory.hpp"
 
-#include "base/json/json.hpp"
 #include "features/models/model_ref.hpp"
 
 #include <algorithm>
-
-#include <boost/json.hpp>
 
 namespace llmm::gateway {
 
@@ -14,28 +11,8 @@ using deployments::Deployment;
 namespace {
 
 constexpr std::size_t kMaxKnown = 10'000;   // names; a client may ask for any
-constexpr std::size_t kUnknownSlots = 256;  // of an engine that does not say how much it does at once
 constexpr std::string_view kLatest = ":latest";
 constexpr std::int64_t kIdleSeconds = 1800;  // of what was deployed by the way
-
-std::optional<std::size_t> slots_in(const std::string& text) {
-    const json::value value = parse_own_json(text);
-    const json::value* slots = value.is_object() ? value.get_object().if_contains("parallel") : nullptr;
-    if (!slots || !slots->is_int64() || slots->get_int64() < 1) return std::nullopt;
-    return static_cast<std::size_t>(slots->get_int64());
-}
-
-std::size_t slots_of(const Deployment& deployment) {
-    if (deployment.effective) {
-        const auto ready =
-            std::ranges::count(deployment.instances, deployments::InstanceState::ready, &deployments::Instance::state);
-        if (const auto slots = slots_in(*deployment.effective))
-            return *slots * static_cast<std::size_t>(std::max<std::ptrdiff_t>(ready, 1));
-    }
-    if (const auto slots = slots_in(deployment.config)) return *slots;
-    // An engine of ours tells when it is ready (see refresh).
-    return deployment.engine == "external" ? kUnknownSlots : 1;
-}
 
 }  // namespace
 
@@ -84,7 +61,7 @@ Task<ModelDirectory::TargetPtr> ModelDirectory::find(std::string name, bool depl
 void ModelDirectory::forget() {
     ++generation_;
     known_.clear();
-    std::erase_if(doors_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    deps_.admissions.forget();
 }
 
 Task<> ModelDirectory::refresh(DeploymentId id) {
@@ -134,16 +111,12 @@ Task<std::optional<Deployment>> ModelDirectory::by_model(std::string name, bool 
 }
 
 ModelDirectory::TargetPtr ModelDirectory::target_of(const Deployment& deployment) {
-    const std::size_t slots = limits_.at_once > 0 ? limits_.at_once : slots_of(deployment);
-    auto& door = doors_[deployment.id];
-    if (!door) door = std::make_shared<Admission>(deps_.executor, slots, limits_.waiting);
-    door->set_at_once(slots);
     return std::make_shared<const Target>(Target{.id = deployment.id,
                                                  .name = deployment.name,
                                                  .model_ref = deployment.model_ref,
                                                  .engine = deployment.engine,
                                                  .created_at = deployment.created_at,
-                                                 .admission = door});
+                                                 .admission = deps_.admissions.of(deployment)});
 }
 
 Task<std::vector<Deployment>> ModelDirectory::running() {

@@ -2,8 +2,8 @@
 #include "base/async/task.hpp"
 #include "base/async/task_group.hpp"
 #include "base/events/event_bus.hpp"
+#include "features/deployments/admissions.hpp"
 #include "features/deployments/deployment_service.hpp"
-#include "features/gateway/admission.hpp"
 #include "features/gateway/alias_store.hpp"
 #include "features/models/model_service.hpp"
 
@@ -23,7 +23,7 @@ struct Target {
     std::string model_ref;  // canonical
     std::string engine;
     TimePoint created_at;
-    std::shared_ptr<Admission> admission;
+    std::shared_ptr<deployments::Admission> admission;
 };
 
 // Finds the deployment that a model name of a request means: its name or id, an alias, or a reference of its model.
@@ -33,15 +33,12 @@ class ModelDirectory {
     struct Deps {
         asio::any_io_executor executor;
         deployments::DeploymentService& deployments;
+        deployments::Admissions& admissions;
         models::ModelService& models;
         AliasStore& aliases;
         EventBus& events;
     };
-    struct Limits {
-        std::size_t at_once = 0;  // requests of one deployment; 0: as many as its engine has slots
-        std::size_t waiting = 512;
-    };
-    ModelDirectory(Deps deps, Limits limits) : deps_(deps), limits_(limits), work_(deps.executor) {}
+    explicit ModelDirectory(Deps deps) : deps_(deps), work_(deps.executor) {}
 
     void start();
     Task<> stop();
@@ -56,8 +53,6 @@ class ModelDirectory {
     // Looks again how many slots its engine has.
     Task<> refresh(DeploymentId id);
     void forget();
-    // Of deployments that were asked for since something changed last.
-    const std::map<DeploymentId, std::shared_ptr<Admission>>& doors() const { return doors_; }
 
   private:
     Task<> watch();
@@ -67,10 +62,8 @@ class ModelDirectory {
     TargetPtr target_of(const deployments::Deployment& deployment);
 
     Deps deps_;
-    const Limits limits_;
     std::uint64_t generation_ = 0;  // of known_
     std::map<std::string, TargetPtr, std::less<>> known_;
-    std::map<DeploymentId, std::shared_ptr<Admission>> doors_;
     TaskGroup work_;
 };
 

@@ -189,7 +189,7 @@ Task<Response> OllamaRoutes::remove(const Request& request) {
 struct OllamaRoutes::Talk {
     Request& request;
     Exchange& exchange;
-    UsageTicket ticket;
+    RequestTicket ticket;
     ollama::Asked asked;
     std::optional<ollama::AnswerWriter> writer;  // once it is known what is asked
 
@@ -309,7 +309,7 @@ Task<> OllamaRoutes::embeddings(Request& request, Exchange& exchange) {
 }
 
 Task<> OllamaRoutes::embed_with(Request& request, Exchange& exchange, bool old_shape) {
-    UsageTicket ticket(deps_.gateway.usage(), request, "ollama", old_shape ? "embeddings" : "embed");
+    RequestTicket ticket(deps_.gateway.usage(), request, "ollama", old_shape ? "embeddings" : "embed");
     const auto started = std::chrono::steady_clock::now();
     std::exception_ptr failure;
     try {

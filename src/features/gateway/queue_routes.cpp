@@ -17,7 +17,7 @@ void QueueRoutes::add_to(http::Router& router) {
 Task<http::Response> QueueRoutes::list(const http::Request& request) {
     http::QueryReader(request).finish();
     json::array items;
-    for (const auto& [id, door] : directory_.doors()) {
+    for (const auto& [id, door] : admissions_.all()) {
         items.push_back(json::object{{"deployment_id", id.str()},
                                      {"at_once", door->at_once()},
                                      {"in_flight", door->inside()},

@@ -1,5 +1,5 @@
 #pragma once
-#include "features/gateway/model_directory.hpp"
+#include "features/deployments/admissions.hpp"
 #include "http/router.hpp"
 
 namespace llmm::gateway {
@@ -7,13 +7,13 @@ namespace llmm::gateway {
 // How busy the doors of the deployments are.
 class QueueRoutes {
   public:
-    explicit QueueRoutes(const ModelDirectory& directory) : directory_(directory) {}
+    explicit QueueRoutes(const deployments::Admissions& admissions) : admissions_(admissions) {}
     void add_to(http::Router& router);
 
   private:
     Task<http::Response> list(const http::Request& request);
 
-    const ModelDirectory& directory_;
+    const deployments::Admissions& admissions_;
 };
 
 }  // namespace llmm::gateway

@@ -1,15 +1,18 @@
 #pragma once
+#include "base/ids/id.hpp"
 #include "base/time/time.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace llmm::usage {
 
 // What one request to a model has cost. Tokens and times that nobody knows are nullopt.
 struct Usage {
+    std::string id = make_uuid_v7();
     TimePoint at = now();    // when it arrived
     std::string caller;      // the name of who asked
     std::string model;       // canonical ref; as asked for when there is no such model
@@ -22,7 +25,12 @@ struct Usage {
     std::optional<double> first_token_ms;
     double total_ms = 0;
     std::string error;  // code of what went wrong, if anything
+
+    bool operator==(const Usage&) const = default;
 };
+
+// The error of a request that was under way when the service died.
+inline constexpr std::string_view kInterrupted = "INTERRUPTED";
 
 enum class Grouping { day, model, caller, deployment, dialect };
 

@@ -9,19 +9,33 @@
 
 namespace llmm::usage {
 
-UsageRecorder::UsageRecorder(asio::any_io_executor executor, UsageStore& store, Limits limits)
-    : store_(store), limits_(limits), written_(executor), stopping_(executor), work_(executor) {}
+UsageRecorder::UsageRecorder(asio::any_io_executor executor, UsageStore& store, std::filesystem::path journal,
+                             Limits limits)
+    : store_(store),
+      limits_(limits),
+      journal_(std::move(journal)),
+      waiting_(journal_.take_left()),
+      written_(executor),
+      stopping_(executor),
+      work_(executor) {}
 
 void UsageRecorder::start() {
     work_.spawn("usage", write_now_and_then());
 }
 
-void UsageRecorder::record(Usage row) {
+void UsageRecorder::begin(const Usage& row) {
+    open_.insert(&row);
+    journal_.begin(row);
+}
+
+void UsageRecorder::end(const Usage& row) {
+    open_.erase(&row);
+    journal_.end(row);
     if (waiting_.size() >= limits_.max_waiting) {
         waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(limits_.max_waiting / 10 + 1));
         dropped_ += limits_.max_waiting / 10 + 1;
     }
-    waiting_.push_back(std::move(row));
+    waiting_.push_back(row);
 }
 
 Task<bool> UsageRecorder::write_once() {
@@ -38,10 +52,19 @@ Task<bool> UsageRecorder::write_once() {
     if (failure) {
         log::warning("usage could not be written yet", {{"rows", rows->size()}, {"error", describe(failure)}});
         waiting_.insert(waiting_.begin(), rows->begin(), rows->end());
+    } else {
+        shorten_journal();
     }
     if (const std::size_t lost = std::exchange(dropped_, 0)) log::error("usage rows were dropped", {{"rows", lost}});
     written_.notify();
     co_return !failure;
+}
+
+void UsageRecorder::shorten_journal() {
+    const bool is_over = open_.empty() && waiting_.empty();
+    if (!is_over && !journal_.is_long()) return;
+    const std::vector<const Usage*> open(open_.begin(), open_.end());
+    journal_.start_over(open, waiting_);
 }
 
 Task<> UsageRecorder::write_now_and_then() {

@@ -3,9 +3,12 @@
 #include "base/async/task.hpp"
 #include "base/async/task_group.hpp"
 #include "features/usage/usage.hpp"
+#include "features/usage/usage_journal.hpp"
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
+#include <unordered_set>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -14,18 +17,20 @@ namespace llmm::usage {
 
 class UsageStore;
 
-// Takes one row for each request and writes them in batches, so that no request waits for the database. What a killed
-// process can lose is at most what came within one interval. Used from the event loop only.
+// Takes one row for each request and writes them in batches, so that no request waits for the database. The rows of a
+// killed process are found in its journal by the next one. Used from the event loop only.
 class UsageRecorder {
   public:
     struct Limits {
         std::chrono::milliseconds interval{1'000};  // between two writes
         std::size_t max_waiting = 200'000;          // while the database refuses; older rows are dropped and counted
     };
-    UsageRecorder(asio::any_io_executor executor, UsageStore& store, Limits limits);
+    UsageRecorder(asio::any_io_executor executor, UsageStore& store, std::filesystem::path journal, Limits limits);
 
     void start();
-    void record(Usage row);
+    // The row stays where it is until end() is called with it. For UsageTicket.
+    void begin(const Usage& row);
+    void end(const Usage& row);
     // Writes what is waiting; for questions that must see the latest requests.
     Task<> flush();
     // Writes the rest.
@@ -35,9 +40,12 @@ class UsageRecorder {
   private:
     Task<> write_now_and_then();
     Task<bool> write_once();
+    void shorten_journal();
 
     UsageStore& store_;
     const Limits limits_;
+    UsageJournal journal_;
+    std::unordered_set<const Usage*> open_;
     std::vector<Usage> waiting_;
     std::size_t writing_ = 0;
     std::size_t dropped_ = 0;

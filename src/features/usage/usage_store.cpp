@@ -1,6 +1,5 @@
 #include "features/usage/usage_store.hpp"
 
-#include "base/ids/id.hpp"
 #include "storage/database.hpp"
 
 #include <fmt/format.h>
@@ -22,11 +21,11 @@ std::string insert_text(std::size_t rows) {
     for (std::size_t i = 0; i < rows; ++i)
         text += i == 0 ? "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                        : ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    return text;
+    return text + " ON CONFLICT (id) DO NOTHING";
 }
 
 void add(Params& params, const Usage& row) {
-    params.insert(params.end(), {make_uuid_v7(), row.at, row.caller, row.model, row.deployment, row.dialect,
+    params.insert(params.end(), {row.id, row.at, row.caller, row.model, row.deployment, row.dialect,
                                  row.operation, row.status, row.streamed ? 1 : 0, row.tokens_in, row.tokens_out,
                                  row.tokens_cached, row.first_token_ms, row.total_ms, row.error});
 }

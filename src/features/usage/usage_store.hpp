@@ -16,7 +16,7 @@ class UsageStore {
   public:
     explicit UsageStore(storage::Database& database) : database_(database) {}
 
-    // All of them in one transaction.
+    // All of them in one transaction. A row that is there already stays as it is.
     Task<> insert(std::shared_ptr<const std::vector<Usage>> rows);
     // The groups in their own order, at most kMaxGroups.
     Task<std::vector<UsageSum>> sum(UsageQuery query);

@@ -1,9 +1,10 @@
 #include "features/usage/usage_store.hpp"
 
 #include "features/usage/usage_json.hpp"
-#include "features/usage/usage_recorder.hpp"
+#include "features/usage/usage_ticket.hpp"
 #include "support/databases.hpp"
 #include "support/event_loop.hpp"
+#include "support/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,6 +35,7 @@ class UsageTest : public test::OnEachDatabase {
     test::TestDatabase database{GetParam()};
     UsageStore store{*database};
     test::EventLoop loop;
+    test::TemporaryDirectory home;
 };
 LLMM_ON_EACH_DATABASE(UsageTest);
 
@@ -78,24 +80,43 @@ TEST_P(UsageTest, sums_are_those_of_the_rows) {
 }
 
 TEST_P(UsageTest, recorder_writes_all_of_it_in_the_end) {
-    UsageRecorder recorder(loop.executor(), store, {.interval = 20ms, .max_waiting = 1000});
+    UsageRecorder recorder(loop.executor(), store, home / "usage.journal", {.interval = 20ms, .max_waiting = 1000});
     recorder.start();
     for (int i = 0; i < 100; ++i)
-        recorder.record(row("a", 200, 1));
+        recorder.end(row("a", 200, 1));
     EXPECT_EQ(recorder.waiting(), 100u);
     loop.run(recorder.flush());
     for (int i = 0; i < 7; ++i)
-        recorder.record(row("a", 200, 1));
+        recorder.end(row("a", 200, 1));
     loop.run(recorder.stop());
     EXPECT_EQ(recorder.waiting(), 0u);
     EXPECT_EQ(loop.run(store.sum({})).front().requests, 107);
 }
 
+TEST_P(UsageTest, the_next_process_writes_what_a_killed_one_could_not) {
+    {
+        UsageRecorder killed(loop.executor(), store, home / "usage.journal", {});
+        UsageTicket open(killed, row("open", 200, 1));
+        open.begin();
+        UsageTicket(killed, row("ended", 200, 1)).begin();
+        loop.run(killed.flush());  // only one of them has ended
+        UsageTicket(killed, row("late", 200, 1)).begin();
+        std::filesystem::copy(home / "usage.journal", home / "left");
+    }
+    UsageRecorder next(loop.executor(), store, home / "left", {});
+    EXPECT_EQ(next.waiting(), 3u);
+    loop.run(next.stop());
+    const auto sum = loop.run(store.sum({})).front();
+    EXPECT_EQ(sum.requests, 3) << "the one that was written already is there once";
+    EXPECT_EQ(sum.failed, 1);
+    EXPECT_EQ(std::filesystem::file_size(home / "left"), 0u);
+}
+
 TEST_P(UsageTest, recorder_keeps_a_bound_while_the_database_refuses) {
     loop.run(database->write([](storage::Session& session) { session.execute("DROP TABLE usage"); }));
-    UsageRecorder recorder(loop.executor(), store, {.interval = 10ms, .max_waiting = 100});
+    UsageRecorder recorder(loop.executor(), store, home / "usage.journal", {.interval = 10ms, .max_waiting = 100});
     for (int i = 0; i < 1000; ++i)
-        recorder.record(row("a", 200, 1));
+        recorder.end(row("a", 200, 1));
     loop.run(recorder.flush());
     EXPECT_LE(recorder.waiting(), 100u);
     EXPECT_GE(recorder.waiting(), 80u);

@@ -1,4 +1,4 @@
-#include "features/gateway/admission.hpp"
+#include "features/deployments/admission.hpp"
 
 #include "base/async/race.hpp"
 #include "base/async/task_group.hpp"
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace llmm::gateway {
+namespace llmm::deployments {
 namespace {
 
 using namespace std::chrono_literals;
@@ -109,4 +109,4 @@ TEST(Admission, is_bounded_and_impatient) {
     });
 }
 
-}  // namespace llmm::gateway
+}  // namespace llmm::deployments

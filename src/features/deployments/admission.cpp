@@ -1,11 +1,11 @@
-#include "features/gateway/admission.hpp"
+#include "features/deployments/admission.hpp"
 
 #include "base/error/error.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-namespace llmm::gateway {
+namespace llmm::deployments {
 
 // Somebody who waits, for as long as this lives.
 class Admission::Place {
@@ -123,4 +123,4 @@ int Admission::seconds_until_place() const {
     return static_cast<int>(std::clamp(std::ceil(seconds), 1.0, 60.0));
 }
 
-}  // namespace llmm::gateway
+}  // namespace llmm::deployments

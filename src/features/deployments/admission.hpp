@@ -14,7 +14,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-namespace llmm::gateway {
+namespace llmm::deployments {
 
 // The door of one deployment: so many requests at once as its engine has slots. Who comes when it is full waits, and
 // callers take turns, so that one with many requests does not keep the others out. Used from the event loop only.
@@ -78,4 +78,4 @@ class Admission : public std::enable_shared_from_this<Admission> {
     double mean_seconds_ = 1;  // that a request stays inside
 };
 
-}  // namespace llmm::gateway
+}  // namespace llmm::deployments
