@@ -134,9 +134,9 @@ Reply ChatService::begin(NewExchange wanted, bool detached, std::string caller) 
     if (const auto found = running_.find(id); found != running_.end()) {
         throw still_writing(found->second->message_id());
     }
-    auto generation = std::make_shared<Generation>(
-        Generation::Deps{deps_.executor, deps_.store, deps_.engines, deps_.usage, limits_}, std::move(wanted), detached,
-        std::move(caller));
+    auto generation =
+        std::make_shared<Generation>(Generation::Deps{deps_.executor, deps_.store, deps_.engines, deps_.usage, limits_},
+                                     std::move(wanted), detached, std::move(caller));
     running_.emplace(id, generation);
     Reply reply(generation);
     tasks_.spawn("reply", run(std::move(generation)));
@@ -197,11 +197,10 @@ Task<> ChatService::make_title(Session session, std::string question, std::strin
     if (!session.deployment_id) co_return;
     std::string title;
     try {
-        const Engine engine =
-            co_await deps_.engines.take({.id = *session.deployment_id,
-                                         .deadline = std::chrono::steady_clock::now() + kTitleWait,
-                                         .caller = "titles",
-                                         .prefix = session.id.str()});
+        const Engine engine = co_await deps_.engines.take({.id = *session.deployment_id,
+                                                           .deadline = std::chrono::steady_clock::now() + kTitleWait,
+                                                           .caller = "titles",
+                                                           .prefix = session.id.str()});
         title = co_await ask_title(engine, std::move(question), std::move(answer));
     } catch (const Error& error) {
         log::info("no name for a session", {{"session", session.id.str()}, {"error", error.what()}});

@@ -25,8 +25,8 @@ class DeploymentEngines final : public EngineSource {
         const auto door = admissions_.of(co_await deployments_.get(asked.id.str()));
         auto permit = co_await door->enter(
             {.caller = std::move(asked.caller), .deadline = asked.deadline, .interval = kForever, .told = {}});
-        Engine engine = co_await ready(asked.id, asked.deadline,
-                                       deployments::DeploymentService::affinity_of(asked.prefix));
+        Engine engine =
+            co_await ready(asked.id, asked.deadline, deployments::DeploymentService::affinity_of(asked.prefix));
         struct Held {
             deployments::Admission::Permit permit;
             std::shared_ptr<Upstream> upstream;

@@ -1,24 +1,13 @@
 #include "features/deployments/admissions.hpp"
 
-#include "base/json/json.hpp"
+#include "features/deployments/deployment_json.hpp"
 
 #include <algorithm>
-#include <optional>
-#include <string>
-
-#include <boost/json.hpp>
 
 namespace llmm::deployments {
 namespace {
 
 constexpr std::size_t kUnknownSlots = 256;  // of an engine that does not say how much it does at once
-
-std::optional<std::size_t> slots_in(const std::string& text) {
-    const json::value value = parse_own_json(text);
-    const json::value* slots = value.is_object() ? value.get_object().if_contains("parallel") : nullptr;
-    if (!slots || !slots->is_int64() || slots->get_int64() < 1) return std::nullopt;
-    return static_cast<std::size_t>(slots->get_int64());
-}
 
 std::size_t slots_of(const Deployment& deployment) {
     if (deployment.effective) {

@@ -248,6 +248,13 @@ std::string template_name(const std::string& config) {
     return name && name->is_string() ? std::string(name->get_string()) : std::string();
 }
 
+std::optional<std::size_t> slots_in(const std::string& config) {
+    const json::value value = parse_own_json(config);
+    const json::value* slots = value.is_object() ? value.get_object().if_contains("parallel") : nullptr;
+    if (!slots || !slots->is_int64() || slots->get_int64() < 1) return std::nullopt;
+    return static_cast<std::size_t>(slots->get_int64());
+}
+
 std::string external_ref(const std::string& config) {
     const json::object object = parse_own_json(config).as_object();
     const json::value* model = object.if_contains("model");

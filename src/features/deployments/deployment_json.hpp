@@ -5,6 +5,8 @@
 #include "features/deployments/deployment_service.hpp"
 #include "integrations/engines/engine.hpp"
 
+#include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +27,8 @@ std::string template_name(const std::string& config);
 // What a config says of somebody else's server; it has been checked.
 std::string external_name(const std::string& config);
 std::string external_ref(const std::string& config);
+// How many requests at once a configuration, wanted or effective, is for; nullopt when it doesn't say.
+std::optional<std::size_t> slots_in(const std::string& config);
 boost::json::value to_json(const EngineInfo& engine, bool chinese);
 boost::json::value to_json(const LogTail& tail);
 boost::json::value log_line_json(std::string_view text);

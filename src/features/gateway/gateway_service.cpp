@@ -163,9 +163,9 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
             co_return Seat{std::move(*permit), std::move(*lease)};
     } else {
         deployments::Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
-                             .deadline = Clock::now() + limits_.queue_wait,
-                             .interval = limits_.heartbeat,
-                             .told = {}};
+                                          .deadline = Clock::now() + limits_.queue_wait,
+                                          .interval = limits_.heartbeat,
+                                          .told = {}};
         if (tell) {
             wait.told = [&tell](std::size_t position) { return tell(fmt::format("queued, position {}", position)); };
         }

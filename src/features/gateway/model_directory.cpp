@@ -10,7 +10,7 @@ using deployments::Deployment;
 
 namespace {
 
-constexpr std::size_t kMaxKnown = 10'000;   // names; a client may ask for any
+constexpr std::size_t kMaxKnown = 10'000;  // names; a client may ask for any
 constexpr std::string_view kLatest = ":latest";
 constexpr std::int64_t kIdleSeconds = 1800;  // of what was deployed by the way
 

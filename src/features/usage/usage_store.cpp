@@ -25,9 +25,9 @@ std::string insert_text(std::size_t rows) {
 }
 
 void add(Params& params, const Usage& row) {
-    params.insert(params.end(), {row.id, row.at, row.caller, row.model, row.deployment, row.dialect,
-                                 row.operation, row.status, row.streamed ? 1 : 0, row.tokens_in, row.tokens_out,
-                                 row.tokens_cached, row.first_token_ms, row.total_ms, row.error});
+    params.insert(params.end(), {row.id, row.at, row.caller, row.model, row.deployment, row.dialect, row.operation,
+                                 row.status, row.streamed ? 1 : 0, row.tokens_in, row.tokens_out, row.tokens_cached,
+                                 row.first_token_ms, row.total_ms, row.error});
 }
 
 // UTC days, by arithmetic that both databases share.
