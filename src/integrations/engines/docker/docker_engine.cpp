@@ -37,13 +37,13 @@ std::string container_name(const std::string& instance) {
 std::vector<std::pair<std::filesystem::path, std::string>> files_of(const std::filesystem::path& model) {
     std::vector<std::pair<std::filesystem::path, std::string>> files;
     const auto folder = std::filesystem::is_directory(model) ? model : model.parent_path();
-    const bool split = !std::filesystem::is_directory(model) && model.native().contains("-of-");
+    const bool split = !std::filesystem::is_directory(model) && model.filename().native().contains("-of-");
     if (!std::filesystem::is_directory(model) && !split)
         return {{std::filesystem::canonical(model), model.filename().native()}};
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         if (!std::filesystem::is_regular_file(entry.path()) || files.size() >= kMaxModelFiles) continue;
         files.emplace_back(std::filesystem::canonical(entry.path()),
-                           std::filesystem::relative(entry.path(), folder).native());
+                           entry.path().lexically_relative(folder).native());  // a link's own name
     }
     return files;
 }
