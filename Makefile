@@ -38,7 +38,7 @@ test-memory: ## Compare the estimate of memory with what llama-server takes, for
 test-docker: ## Deployments in containers of a Docker Engine that the tests start (as root)
 	@scripts/setup --for test
 	@scripts/build release
-	@LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" /usr/bin/python3 -m pytest -q tests/functional/containers.py
+	@LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" /usr/bin/python3 -m pytest -q tests/functional/test_containers.py
 
 test-debian12: ## make demo and make test of the last commit in a clean Debian 12 (as root)
 	@scripts/test-debian 12

@@ -27,6 +27,18 @@ def why_not():
     return None
 
 
+def why_no_kernel():
+    """Why containers can't run here, whatever is installed; None: they can."""
+    if not os.path.samefile("/proc/1/root", "/"):
+        return "containers can't be started inside a chroot"
+    name = f"llmm-probe{os.getpid() % 10000}"
+    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        return f"the kernel gives no bridge: {made.stderr.strip()}"
+    subprocess.run(["ip", "link", "del", name], check=True)
+    return None
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=120)

@@ -150,6 +150,8 @@ Task<> Runner::begin() {
     if (!failure->log_note().empty()) {
         log::warning("an engine can't be started", {{"deployment", wanted_.id.str()}, {"note", failure->log_note()}});
     }
+    if (failure->code() == ErrorCode::engine_unavailable && co_await lacks_service())
+        co_return wait_for_service(*failure);
     // A port gets free again; a model or a program that is missing does not come by itself.
     if (failure->code() != ErrorCode::port_in_use) early_exits_ = settings_.pace.max_early_exits;
     co_await after_failure(fmt::format("{}: {}", name_of(failure->code()), failure->message().en), failure->code(),
@@ -178,6 +180,7 @@ Task<> Runner::spawn() {
     co_await deps_.store.insert_instance(wanted_.id, row_);
     row_stored_ = true;
     tell("starting");
+    waits_for_service_ = false;
     effective_.reset();
     was_ready_ = false;
     started_ = healthy_at_ = measured_at_ = Clock::now();
@@ -323,6 +326,22 @@ Task<> Runner::forget() {
     give_back_memory();
     row_stored_ = false;
     co_await deps_.store.remove_instance(row_.id);
+}
+
+Task<bool> Runner::lacks_service() {
+    if (!deps_.engine || !deps_.engine->descriptor().needs_service) co_return false;
+    co_return (co_await deps_.engine->availability()).reason.has_value();
+}
+
+// It is no fault of the engine and tells nothing about the next start, so nothing is counted; and it is told once.
+void Runner::wait_for_service(const Error& error) {
+    not_before_ = Clock::now() + settings_.pace.service_poll;
+    if (std::exchange(waits_for_service_, true)) return set_state(State::waiting);
+    failure_ = error.code();
+    log::warning("an engine waits for what runs it", {{"deployment", wanted_.id.str()}, {"note", error.log_note()}});
+    tell("waiting", error.message().en);
+    deps_.owner.runner_failed(fmt::format("{}: {}", name_of(error.code()), error.message().en), false);
+    set_state(State::waiting);
 }
 
 Task<> Runner::after_failure(std::string what, std::optional<ErrorCode> code, bool was_ready) {

@@ -47,6 +47,7 @@ struct Pace {
     std::chrono::milliseconds crash_window{600'000};
     std::size_t max_crashes = 5;                       // within the window: parked
     std::size_t max_early_exits = 3;                   // in a row, before it was ever ready: parked
+    std::chrono::milliseconds service_poll{3'000};     // while what runs the engine doesn't answer
     std::chrono::milliseconds stop_drain{10'000};      // for running requests when it is stopped
     std::chrono::milliseconds replace_drain{600'000};  // and when another instance takes its place
 };
@@ -154,6 +155,8 @@ class Runner {
     Task<> measure();
     Task<> end();
     Task<> forget();
+    Task<bool> lacks_service();
+    void wait_for_service(const Error& error);
     Task<> after_failure(std::string what, std::optional<ErrorCode> code, bool was_ready);
     Task<std::string> describe_end(std::string how);
     void set_state(State state);
@@ -174,6 +177,7 @@ class Runner {
     State state_ = State::starting;
     std::optional<std::string> effective_;
     std::optional<ErrorCode> failure_;
+    bool waits_for_service_ = false;
     std::string unhealthy_why_;
 
     std::uint64_t version_ = 0;  // counts what should make the loop look again

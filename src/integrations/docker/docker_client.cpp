@@ -332,9 +332,10 @@ Task<std::optional<std::uint64_t>> DockerClient::memory(std::string id) {
     co_return static_cast<std::uint64_t>(std::max<std::int64_t>(usage - cache, 0));
 }
 
-Task<> DockerClient::follow_log(std::string id, std::string since, std::function<Task<>(std::string)> sink) {
-    const std::string path =
-        fmt::format("/containers/{}/logs?follow=1&stdout=1&stderr=1&since={}", id, percent_encode(since));
+Task<> DockerClient::follow_log(std::string id, std::chrono::nanoseconds since, std::function<Task<>(LogPiece)> sink) {
+    constexpr int kBillion = 1'000'000'000;
+    const std::string path = fmt::format("/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={}.{:09}",
+                                         id, since.count() / kBillion, since.count() % kBillion);
     auto response = co_await open("GET", path, "", kAnswerLimit, kForever);
     LogFrames frames;
     try {
@@ -344,7 +345,7 @@ Task<> DockerClient::follow_log(std::string id, std::string since, std::function
         }
         while (auto piece = co_await response.read_some()) {
             std::string text = frames.take(*piece);
-            if (!text.empty()) co_await sink(std::move(text));
+            if (!text.empty()) co_await sink({std::move(text), frames.time()});
             if (frames.broken()) co_return;
         }
     } catch (const HttpError& error) {

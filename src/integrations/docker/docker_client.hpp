@@ -57,9 +57,13 @@ class DockerClient {
     // Until it has ended, or the connection breaks. Waits for ever.
     Task<> wait_end(std::string id);
     Task<std::optional<std::uint64_t>> memory(std::string id);
-    // Until the container ends or the connection breaks. The sink gets the bytes of both streams as they come. `since`:
-    // seconds since 1970 with nanoseconds behind a point, or "0".
-    Task<> follow_log(std::string id, std::string since, std::function<Task<>(std::string)> sink);
+    struct LogPiece {
+        std::string text;               // of both streams, in their order
+        std::chrono::nanoseconds time;  // of its last line, since 1970
+    };
+    // Until the container ends or the connection breaks. The sink gets what was written at `since` and later, as it
+    // comes.
+    Task<> follow_log(std::string id, std::chrono::nanoseconds since, std::function<Task<>(LogPiece)> sink);
 
   private:
     struct Answer {

@@ -49,6 +49,8 @@ struct EngineDescriptor {
     // Its instances are started and ended by this program, which gives up on one that keeps failing; false: they are
     // somebody else's, and their state follows their health.
     bool owns_instances = true;
+    // Another program runs them; while that doesn't answer (ENGINE_UNAVAILABLE), a start waits for it.
+    bool needs_service = false;
     bool replicates = true;  // several instances of one deployment make sense
 };
 

@@ -48,24 +48,24 @@ std::vector<std::pair<std::filesystem::path, std::string>> files_of(const std::f
     return files;
 }
 
-std::string time_text(std::chrono::nanoseconds since_epoch) {
-    return fmt::format("{}.{:09}", since_epoch.count() / 1'000'000'000, since_epoch.count() % 1'000'000'000);
-}
-
-// Until then the log has been copied.
-std::string written_until(const std::filesystem::path& log) {
+// The copy's time of change is that of its last line by Docker's clock, so that a later run goes on right behind it.
+std::chrono::nanoseconds written_until(const std::filesystem::path& log) {
     struct stat info{};
-    if (::stat(log.c_str(), &info) != 0) return "0";
-    return time_text(std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec));
+    if (::stat(log.c_str(), &info) != 0) return {};
+    return std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec);
 }
 
-void append(const std::filesystem::path& log, const std::string& text) {
+void append(const std::filesystem::path& log, const std::string& text, std::chrono::nanoseconds until) {
     const UniqueFd file = open_file(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
     for (std::size_t done = 0; done < text.size();) {
         const ssize_t count = ::write(file.get(), text.data() + done, text.size() - done);
         if (count < 0 && errno != EINTR) throw_errno("write log", errno);
         if (count > 0) done += static_cast<std::size_t>(count);
     }
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(until);
+    const timespec changed{.tv_sec = seconds.count(), .tv_nsec = (until - seconds).count()};
+    const timespec times[2]{{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, changed};
+    if (::futimens(file.get(), times) != 0) throw_errno("futimens", errno);
 }
 
 struct LogCopy {
@@ -73,11 +73,12 @@ struct LogCopy {
     DockerClient& client;
     std::string container;
     std::filesystem::path log;
-    std::string since;
+    std::chrono::nanoseconds since;
 };
 
-Task<> append_later(LogCopy& copy, std::string text) {
-    co_await copy.host.files.run([&] { append(copy.log, text); });
+Task<> append_later(LogCopy& copy, DockerClient::LogPiece piece) {
+    copy.since = piece.time + std::chrono::nanoseconds(1);
+    co_await copy.host.files.run([&] { append(copy.log, piece.text, copy.since); });
 }
 
 // Until the container is gone. The connection breaks when Docker is started again.
@@ -85,13 +86,12 @@ Task<> copy_log(LogCopy copy) {
     while (true) {
         std::exception_ptr failure;
         try {
-            co_await copy.client.follow_log(copy.container, copy.since,
-                                            [&copy](std::string text) { return append_later(copy, std::move(text)); });
+            co_await copy.client.follow_log(copy.container, copy.since, [&copy](DockerClient::LogPiece piece) {
+                return append_later(copy, std::move(piece));
+            });
         } catch (const Error&) {
             failure = std::current_exception();
         }
-        const auto time = std::chrono::system_clock::now().time_since_epoch();
-        copy.since = time_text(std::chrono::duration_cast<std::chrono::nanoseconds>(time));
         bool goes_on = failure != nullptr;
         try {
             const auto state = co_await copy.client.inspect(copy.container);
@@ -193,7 +193,7 @@ DockerEngine::DockerEngine(LocalHost host, Settings settings)
       client_(settings_.socket),
       templates_(std::make_shared<const Templates>(load_templates(TemplateKind::docker, settings_.templates))),
       formats_(formats_of(*templates_)),
-      descriptor_{.name = "docker", .title = "Docker", .formats = formats_, .options = {}},
+      descriptor_{.name = "docker", .title = "Docker", .formats = formats_, .options = {}, .needs_service = true},
       logs_(host_.executor) {}
 
 DockerEngine::~DockerEngine() = default;
@@ -289,15 +289,16 @@ Task<std::unique_ptr<EngineInstance>> DockerEngine::start(Order order, Record) {
         co_await client_.remove(container);
         std::rethrow_exception(failure);
     }
-    co_return co_await watch(std::move(order), container, "0");
+    co_return co_await watch(std::move(order), container, {});
 }
 
 // Null when it has ended.
-Task<std::unique_ptr<EngineInstance>> DockerEngine::watch(Order order, std::string container, std::string since) {
+Task<std::unique_ptr<EngineInstance>> DockerEngine::watch(Order order, std::string container,
+                                                          std::chrono::nanoseconds since) {
     const auto state = co_await client_.inspect(container);
     if (!state) co_return nullptr;
     SecretString key = co_await host_.files.run([&] { return read_engine_key(host_, order.instance); });
-    logs_.spawn("container log", copy_log({host_, client_, container, order.log, std::move(since)}));
+    logs_.spawn("container log", copy_log({host_, client_, container, order.log, since}));
     // One that has ended at once has no port; its end is seen with the first look.
     co_return std::make_unique<RunningContainer>(host_, client_, order, template_of(*templates_, order.config),
                                                  std::move(container), state->host_port.value_or(1), key);
@@ -326,8 +327,8 @@ Task<std::unique_ptr<EngineInstance>> DockerEngine::adopt(Order order, Record re
         co_await host_.files.run([&] { remove_leftovers(host_, order.instance, UnixEndpoint{}); });
         co_return nullptr;
     }
-    std::string since = co_await host_.files.run([&order] { return written_until(order.log); });
-    co_return co_await watch(std::move(order), container, std::move(since));
+    const auto since = co_await host_.files.run([&order] { return written_until(order.log); });
+    co_return co_await watch(std::move(order), container, since);
 }
 
 Task<> DockerEngine::sweep(std::vector<Record> kept, std::chrono::milliseconds grace) {

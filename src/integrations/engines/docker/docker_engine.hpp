@@ -54,7 +54,7 @@ class DockerEngine final : public Engine {
   private:
     Task<> load();
     std::string home_label() const;
-    Task<std::unique_ptr<EngineInstance>> watch(Order order, std::string container, std::string since);
+    Task<std::unique_ptr<EngineInstance>> watch(Order order, std::string container, std::chrono::nanoseconds since);
 
     const LocalHost host_;
     const Settings settings_;

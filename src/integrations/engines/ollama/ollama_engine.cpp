@@ -31,8 +31,12 @@ constexpr std::array kOptions{
                  .max = 16 * 1024 * 1024,
                  .flag = "num_ctx",
                  .meaning = {"tokens that one conversation may have", "单个对话的最大 token 数"}}};
-constexpr EngineDescriptor kDescriptor{
-    .name = "ollama", .title = "Ollama", .formats = kFormats, .options = kOptions, .replicates = false};
+constexpr EngineDescriptor kDescriptor{.name = "ollama",
+                                       .title = "Ollama",
+                                       .formats = kFormats,
+                                       .options = kOptions,
+                                       .needs_service = true,
+                                       .replicates = false};
 
 constexpr std::size_t kMaxAnswer = 4 << 20;
 constexpr std::size_t kPiece = 1 << 20;
