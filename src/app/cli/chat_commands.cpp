@@ -10,7 +10,9 @@
 #include "app/cli/transfer.hpp"
 
 #include <cstdio>
+#include <iostream>
 #include <iterator>
+#include <unistd.h>
 
 namespace llmm::app::cli {
 namespace {
@@ -156,7 +158,8 @@ constexpr std::string_view kFence = "\"\"\"";  // around a message of several li
 std::optional<std::string> read_line(Terminal& terminal, std::string_view prompt) {
     terminal.out << prompt << std::flush;
     std::string line;
-    if (std::getline(terminal.in, line)) return line;
+    if (&terminal.in == &std::cin && ::isatty(STDIN_FILENO)) wait_for_input();
+    if (!interrupt_requested() && std::getline(terminal.in, line)) return line;
     if (!interrupt_requested()) return std::nullopt;
     clear_interrupt();
     terminal.in.clear();

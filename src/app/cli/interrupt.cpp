@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <ctime>
+#include <poll.h>
 #include <unistd.h>
 
 namespace llmm::app::cli {
@@ -31,6 +32,17 @@ bool interrupt_requested() {
 
 void clear_interrupt() {
     requested.store(false);
+}
+
+void wait_for_input() {
+    // Blocked but for the wait itself, so that none comes between the look at the flag and the wait.
+    sigset_t interrupt, before;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    if (!requested) ppoll(&input, 1, nullptr, &before);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void sleep_interruptibly(std::chrono::milliseconds duration) {

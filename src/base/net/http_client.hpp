@@ -73,6 +73,11 @@ class HttpError : public std::runtime_error {
     HttpFailure failure_;
 };
 
+// Nothing of an answer was there, and no time was spent waiting for it: somebody else may be asked the same.
+inline bool was_silent(const HttpError& error) {
+    return error.failure() == HttpFailure::connect || error.failure() == HttpFailure::broken;
+}
+
 // HTTP/1.1 to the internet on libcurl's multi interface: proxies, TLS with verification, keep-alive. Redirects are
 // never followed here. Owns one network thread with an event loop of its own, so that fast downloads don't delay
 // anybody.

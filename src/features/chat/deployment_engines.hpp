@@ -50,7 +50,11 @@ class DeploymentEngines final : public EngineSource {
         admissions_.of(deployment);  // only now its engine tells how many slots it has
         // Shares the ownership of the whole lease, so that the engine stays busy.
         co_return Engine{std::shared_ptr<Upstream>(lease, &lease->upstream()), lease->model(), deployment.name,
-                         deployment.model_ref};
+                         deployment.model_ref, [lease] {
+                             const bool has_others = lease->has_others();
+                             lease->give_up();
+                             return has_others;
+                         }};
     }
 
     deployments::DeploymentService& deployments_;

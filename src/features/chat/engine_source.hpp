@@ -4,6 +4,7 @@
 #include "base/net/upstream.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,8 @@ struct Engine {
     std::string model;            // the name to send in the field `model`
     std::string deployment = {};  // its deployment's name, and the ref of what it runs: for the usage
     std::string model_ref = {};
+    // It did not answer: nobody is sent there until it has shown that it lives. True when there is another one.
+    std::function<bool()> give_up = {};
 };
 
 // What chat needs to know of deployments.

@@ -112,22 +112,35 @@ UpstreamRequest Generation::request_for(const Engine& engine, const std::vector<
             .read_timeout = deps_.limits.stall_wait};
 }
 
+// When an instance does not answer, another one is asked: nothing of the reply was there yet. Once and not for ever:
+// the request itself may be what an engine dies of.
+Task<Generation::Answering> Generation::reach_engine(DeploymentId deployment) {
+    for (bool first = true;; first = false) {
+        Engine engine = co_await deps_.engines.take({.id = deployment,
+                                                     .deadline = Clock::now() + deps_.limits.engine_wait,
+                                                     .caller = caller_,
+                                                     .prefix = wanted_.session_id.str()});
+        metadata_.model = engine.model;
+        ticket_->row.deployment = engine.deployment;
+        ticket_->row.model = engine.model_ref;
+        ticket_->begin();
+        FittedPrompt prompt = co_await fit_prompt(engine, *exchange_, deps_.limits.context_policy);
+        metadata_.context = std::move(prompt.context);
+        asked_at_ = Clock::now();
+        try {
+            UpstreamResponse response = co_await engine.upstream->send(request_for(engine, prompt.turns));
+            co_return Answering{std::move(engine), std::move(response)};
+        } catch (const HttpError& error) {
+            if (!first || !was_silent(error) || !engine.give_up || !engine.give_up()) throw;
+        }
+    }
+}
+
 Task<> Generation::converse() {
     if (!exchange_->session.deployment_id) {
         fail(ErrorCode::deployment_not_found, "the deployment of this session is gone", "该会话的部署已被删除");
     }
-    const Engine engine = co_await deps_.engines.take({.id = *exchange_->session.deployment_id,
-                                                       .deadline = Clock::now() + deps_.limits.engine_wait,
-                                                       .caller = caller_,
-                                                       .prefix = wanted_.session_id.str()});
-    metadata_.model = engine.model;
-    ticket_->row.deployment = engine.deployment;
-    ticket_->row.model = engine.model_ref;
-    ticket_->begin();
-    FittedPrompt prompt = co_await fit_prompt(engine, *exchange_, deps_.limits.context_policy);
-    metadata_.context = std::move(prompt.context);
-    asked_at_ = Clock::now();
-    UpstreamResponse response = co_await engine.upstream->send(request_for(engine, prompt.turns));
+    auto [engine, response] = co_await reach_engine(*exchange_->session.deployment_id);
     if (response.status() != 200) {
         const std::string body = co_await response.read_all(kMaxErrorBody);
         throw completion_error(response.status(), body);

@@ -75,6 +75,11 @@ class Generation {
     Task<> write_reply();
     Task<> answer();
     Task<> converse();
+    struct Answering {
+        Engine engine;
+        UpstreamResponse response;
+    };
+    Task<Answering> reach_engine(DeploymentId deployment);
     Task<> flush_now_and_then();
     Task<> until_stopped();
     Task<> store_end();

@@ -93,6 +93,10 @@ void Reconciler::happened(std::string_view kind, std::string reason, std::option
                          .time = now()});
 }
 
+bool Reconciler::has_others(const Runner& runner) const {
+    return std::ranges::any_of(runners_, [&](const auto& r) { return r.get() != &runner && r->takes_requests(); });
+}
+
 bool Reconciler::keeps_log(const Runner& runner) const {
     return !runners_.empty() && runners_.front().get() == &runner;
 }

@@ -73,6 +73,7 @@ class Reconciler final : public RunnerOwner {
     std::vector<std::shared_ptr<Upstream>> upstreams() const;
 
     void runner_changed() override;
+    bool has_others(const Runner& runner) const override;
     void runner_failed(std::string what, bool gave_up) override;
     void happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) override;
     bool keeps_log(const Runner& runner) const override;

@@ -243,6 +243,7 @@ Task<> Runner::check() {
     const auto time = Clock::now();
     if (health == Health::ready) {
         healthy_at_ = time;
+        if (std::exchange(activity_->doubted, false)) deps_.owner.runner_changed();
         if (state_ != State::ready) co_await became_ready();
         if (state_ == State::ready && time - measured_at_ >= settings_.pace.measure_interval) co_await measure();
         if (time - started_ > settings_.pace.crash_window) failures_ = 0;
@@ -322,7 +323,7 @@ Task<> Runner::end() {
 Task<> Runner::forget() {
     instance_.reset();
     effective_.reset();
-    activity_->used = false;
+    activity_->used = activity_->doubted = false;
     give_back_memory();
     row_stored_ = false;
     co_await deps_.store.remove_instance(row_.id);
@@ -395,15 +396,34 @@ Task<> Runner::changed_or_late(milliseconds limit) {
     co_await race(wait_changed(seen_), sleep_for(limit));
 }
 
+class Runner::Use final : public EngineLease::Use {
+  public:
+    explicit Use(std::shared_ptr<Activity> activity) : activity_(std::move(activity)) {
+        ++activity_->leases;
+        activity_->used = true;
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use() override {
+        --activity_->leases;
+        activity_->last_use = Clock::now();
+        if (activity_->runner && activity_->runner->leaving()) activity_->runner->poke();
+    }
+    bool has_others() const override {
+        return activity_->runner && activity_->runner->deps_.owner.has_others(*activity_->runner);
+    }
+    void give_up() override {
+        if (!activity_->runner) return;
+        activity_->doubted = true;
+        activity_->runner->poke();
+    }
+
+  private:
+    std::shared_ptr<Activity> activity_;
+};
+
 EngineLease Runner::lease() {
-    ++activity_->leases;
-    activity_->used = true;
-    std::shared_ptr<void> busy(nullptr, [activity = activity_](void*) {
-        --activity->leases;
-        activity->last_use = Clock::now();
-        if (activity->runner && activity->runner->leaving()) activity->runner->poke();
-    });
-    return {instance_->upstream(), instance_->model(), std::move(busy)};
+    return {instance_->upstream(), instance_->model(), std::make_shared<Use>(activity_)};
 }
 
 }  // namespace llmm::deployments

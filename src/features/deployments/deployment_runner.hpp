@@ -24,15 +24,26 @@ class MemoryPlanner;
 // A place at an engine that answers now. While it is held the engine counts as busy.
 class EngineLease {
   public:
-    EngineLease(std::shared_ptr<Upstream> upstream, std::string model, std::shared_ptr<void> busy)
-        : upstream_(std::move(upstream)), model_(std::move(model)), busy_(std::move(busy)) {}
+    // The instance is busy as long as this lives.
+    class Use {
+      public:
+        virtual ~Use() = default;
+        virtual bool has_others() const = 0;
+        virtual void give_up() = 0;
+    };
+    EngineLease(std::shared_ptr<Upstream> upstream, std::string model, std::shared_ptr<Use> use)
+        : upstream_(std::move(upstream)), model_(std::move(model)), use_(std::move(use)) {}
     Upstream& upstream() { return *upstream_; }
     const std::string& model() const { return model_; }  // the name to send in the field `model`
+    // Another instance of the deployment would take the request.
+    bool has_others() const { return use_->has_others(); }
+    // This one did not answer: nobody else is sent there until it has shown that it lives.
+    void give_up() { use_->give_up(); }
 
   private:
     std::shared_ptr<Upstream> upstream_;
     std::string model_;
-    std::shared_ptr<void> busy_;
+    std::shared_ptr<Use> use_;
 };
 
 // How often an engine is looked at, and how patient its runner is with one that fails.
@@ -64,6 +75,7 @@ class RunnerOwner {
     virtual void happened(std::string_view kind, std::string reason, std::optional<InstanceId> instance) = 0;
     // Instances of one deployment share a log, and one of them keeps it small.
     virtual bool keeps_log(const Runner& runner) const = 0;
+    virtual bool has_others(const Runner& runner) const = 0;  // that take requests
 };
 
 // Keeps one instance of a deployment running as it was wanted when the runner was made: starts it, watches its health,
@@ -117,7 +129,7 @@ class Runner {
 
     State state() const { return state_; }
     std::uint64_t generation() const { return generation_; }
-    bool takes_requests() const { return state_ == State::ready && !leaving(); }
+    bool takes_requests() const { return state_ == State::ready && !leaving() && !activity_->doubted; }
     bool leaving() const { return finishing_ || drain_until_; }
     const std::optional<std::string>& effective() const { return effective_; }
     std::optional<ErrorCode> failure() const { return failure_; }  // why it is parked or waits
@@ -140,7 +152,9 @@ class Runner {
         bool used = false;  // has had a lease since the instance was started
         std::size_t leases = 0;
         Clock::time_point last_use = Clock::now();
+        bool doubted = false;  // a request got no answer, and no look at it since
     };
+    class Use;
 
     bool is_done() const;
     Task<> turn();

@@ -160,7 +160,7 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
     auto permit = target.admission->try_enter();
     if (permit) {
         if (auto lease = deps_.deployments.lease_if_ready(target.id, affinity))
-            co_return Seat{std::move(*permit), std::move(*lease)};
+            co_return Seat{std::move(*permit), std::move(*lease), target.id, affinity};
     } else {
         deployments::Admission::Wait wait{.caller = request.principal ? request.principal->name : request.remote,
                                           .deadline = Clock::now() + limits_.queue_wait,
@@ -171,11 +171,11 @@ Task<Seat> GatewayService::take_seat(const Target& target, const Request& reques
         }
         permit.emplace(co_await target.admission->enter(std::move(wait)));
         if (auto lease = deps_.deployments.lease_if_ready(target.id, affinity))
-            co_return Seat{std::move(*permit), std::move(*lease)};
+            co_return Seat{std::move(*permit), std::move(*lease), target.id, affinity};
     }
     auto lease = co_await wait_for_engine(target, std::move(tell), affinity);
     co_await deps_.directory.refresh(target.id);
-    co_return Seat{std::move(*permit), std::move(lease)};
+    co_return Seat{std::move(*permit), std::move(lease), target.id, affinity};
 }
 
 Task<deployments::EngineLease> GatewayService::wait_for_engine(const Target& target, Tell tell,
@@ -198,14 +198,31 @@ Task<UpstreamResponse> GatewayService::ask(Seat& seat, std::string_view target, 
                           .target = std::string(target),
                           .headers = {{"Content-Type", "application/json"},
                                       {"Accept", stream ? "text/event-stream" : "application/json"}},
-                          .body = std::move(body),
+                          .body = {},
                           .head_timeout = limits_.answer_wait,
                           .read_timeout = limits_.stall_wait};
     if (tell) {
         asked.silence = limits_.heartbeat;
         asked.on_silence = [tell = std::move(tell)] { return tell("the engine works"); };
     }
-    co_return co_await seat.lease.upstream().send(std::move(asked));
+    // Once more and not for ever: the request itself may be what an engine dies of.
+    for (bool first = true;; first = false) {
+        // Who can't ask again needs no copy of what may be many megabytes.
+        const bool has_others = first && seat.lease.has_others();
+        asked.body = has_others ? body : std::move(body);
+        try {
+            co_return co_await seat.lease.upstream().send(has_others ? asked : std::move(asked));
+        } catch (const HttpError& error) {
+            if (!has_others || !was_silent(error)) throw;
+        }
+        seat.lease.give_up();
+        if (auto lease = deps_.deployments.lease_if_ready(seat.deployment, seat.affinity)) {
+            seat.lease = std::move(*lease);
+        } else {
+            seat.lease = co_await deps_.deployments.ensure_ready(seat.deployment, Clock::now() + limits_.engine_wait,
+                                                                 seat.affinity);
+        }
+    }
 }
 
 Task<> GatewayService::pass_whole(Passage& passage, UpstreamResponse answer) {

@@ -16,6 +16,8 @@ namespace llmm::gateway {
 struct Seat {
     deployments::Admission::Permit permit;
     deployments::EngineLease lease;
+    DeploymentId deployment;
+    std::uint64_t affinity;
 };
 
 // Brings requests to engines. Used from the event loop only.
@@ -36,6 +38,7 @@ class GatewayService {
     Task<ModelDirectory::TargetPtr> find(std::string model, bool deploy, RequestTicket& ticket);
     // `affinity`: see DeploymentService::ensure_ready.
     Task<Seat> take_seat(const Target& target, const http::Request& request, Tell tell, std::uint64_t affinity = 0);
+    // Another instance is asked when one has not answered at all; the seat is there then.
     Task<UpstreamResponse> ask(Seat& seat, std::string_view target, std::string body, bool stream, Tell tell);
 
     const GatewayLimits& limits() const { return limits_; }
