@@ -32,9 +32,9 @@ class UsageTest : public test::OnEachDatabase {
                 .error = {}};
     }
 
+    test::EventLoop loop;  // outlives the threads that resume on it
     test::TestDatabase database{GetParam()};
     UsageStore store{*database};
-    test::EventLoop loop;
     test::TemporaryDirectory home;
 };
 LLMM_ON_EACH_DATABASE(UsageTest);
