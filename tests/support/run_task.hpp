@@ -63,11 +63,11 @@ T run_task(asio::io_context& loop, Task<T> task, std::chrono::milliseconds deadl
     if constexpr (!std::is_void_v<T>) return std::move(*value);
 }
 
-// On a loop that all such calls share: it has to outlive the threads that resume on it, which may still be on their way
-// out of post() when the coroutine has ended.
+// On a loop that all such calls of a thread share: it has to outlive the threads that resume on it, which may still be
+// on their way out of post() when the coroutine has ended.
 template <class T>
 T run_task(Task<T> task, std::chrono::milliseconds deadline = std::chrono::seconds(20)) {
-    static asio::io_context loop;
+    thread_local asio::io_context loop;
     return run_task(loop, std::move(task), deadline);
 }
 
