@@ -3,10 +3,13 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -63,12 +66,35 @@ T run_task(asio::io_context& loop, Task<T> task, std::chrono::milliseconds deadl
     if constexpr (!std::is_void_v<T>) return std::move(*value);
 }
 
-// On a loop that all such calls of a thread share: it has to outlive the threads that resume on it, which may still be
-// on their way out of post() when the coroutine has ended.
+// A loop for one task. It is never destroyed but used again: a thread that resumes somebody on it may still be on its
+// way out of post() when the task has ended.
+class BorrowedLoop {
+  public:
+    BorrowedLoop() {
+        const std::lock_guard lock(mutex_);
+        if (free_.empty()) free_.push_back(std::make_unique<asio::io_context>());
+        loop_ = std::move(free_.back());
+        free_.pop_back();
+    }
+    ~BorrowedLoop() {
+        const std::lock_guard lock(mutex_);
+        free_.push_back(std::move(loop_));
+    }
+    BorrowedLoop(const BorrowedLoop&) = delete;
+    BorrowedLoop& operator=(const BorrowedLoop&) = delete;
+    asio::io_context& operator*() { return *loop_; }
+
+  private:
+    static inline std::mutex mutex_;
+    static inline std::vector<std::unique_ptr<asio::io_context>> free_;
+    std::unique_ptr<asio::io_context> loop_;
+};
+
+// On a loop of its own.
 template <class T>
 T run_task(Task<T> task, std::chrono::milliseconds deadline = std::chrono::seconds(20)) {
-    thread_local asio::io_context loop;
-    return run_task(loop, std::move(task), deadline);
+    BorrowedLoop loop;
+    return run_task(*loop, std::move(task), deadline);
 }
 
 }  // namespace llmm::test
