@@ -49,16 +49,16 @@ struct Nvml::Library {
     }
 
     template <class Function>
-    bool find(Function*& place, const char* name) {
-        place = reinterpret_cast<Function*>(::dlsym(handle, name));
+    bool find(Function*& place, const char* symbol) {
+        place = reinterpret_cast<Function*>(::dlsym(handle, symbol));
         return place != nullptr;
     }
 
     // What every driver of the last ten years has; false names the first that is missing.
     bool find_all(std::string& missing) {
-        const auto need = [&](auto*& place, const char* name) {
-            if (find(place, name)) return true;
-            missing = name;
+        const auto need = [&](auto*& place, const char* symbol) {
+            if (find(place, symbol)) return true;
+            missing = symbol;
             return false;
         };
         // Optional: the readings stay unknown without them.
