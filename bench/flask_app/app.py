@@ -121,6 +121,9 @@ class ChatSession(db.Model):
     name = db.Column(db.Text, nullable=False)
     config = db.Column(db.Text, nullable=False)
     message_count = db.Column(db.Integer, nullable=False, default=0)
+    active_message_id = db.Column(db.Text)
+    folder = db.Column(db.Text)
+    tags = db.Column(db.Text, nullable=False, default="[]")
     created_at = db.Column(db.BigInteger, nullable=False)
     updated_at = db.Column(db.BigInteger, nullable=False)
 
@@ -131,6 +134,9 @@ class ChatSession(db.Model):
             "name": self.name,
             "config": json.loads(self.config),
             "message_count": self.message_count,
+            "folder": self.folder,
+            "tags": json.loads(self.tags),
+            "active_message_id": self.active_message_id,
             "created_at": rfc3339(self.created_at),
             "updated_at": rfc3339(self.updated_at),
         }
@@ -209,7 +215,7 @@ def create_session():
     if deployment is None:
         raise ApiError(404, "deployment_not_found", f"there is no deployment {reference}")
     now = now_ms()
-    created = ChatSession(id=make_uuid_v7(), deployment_id=deployment.id, name=name, message_count=0,
+    created = ChatSession(id=make_uuid_v7(), deployment_id=deployment.id, name=name, message_count=0, tags="[]",
                           config=current_app.json.dumps(config), created_at=now, updated_at=now)
     data = created.to_dict()
     db.session.add(created)

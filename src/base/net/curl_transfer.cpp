@@ -52,7 +52,10 @@ HttpFailure failure_of(CURLcode result) {
         case CURLE_SEND_ERROR:
         case CURLE_GOT_NOTHING:
             return HttpFailure::broken;
-        case CURLE_OUT_OF_MEMORY:  // also libcurl's answer to a header line over its own limit
+        case CURLE_OUT_OF_MEMORY:  // also the answer of libcurl before 8.6 to a header line over its own limit
+#if LIBCURL_VERSION_NUM >= 0x080600
+        case CURLE_TOO_LARGE:
+#endif
             return HttpFailure::too_large;
         default:
             return HttpFailure::protocol;

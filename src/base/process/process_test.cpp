@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace llmm {
@@ -132,9 +133,10 @@ TEST_F(ProcessTest, inherits_no_descriptor_signal_mask_or_ignored_signal) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::close(200);
     ::close(leaked);
-    // Four descriptors: the standard three and the one that ls itself opens. glibc leaves 32 and 33, which it
-    // keeps for its own threads, ignored.
-    EXPECT_EQ(content_of(log()), "4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000180000000\n");
+    // Four descriptors: the standard three and the one that ls itself opens. Some versions of glibc leave 32 and 33,
+    // which it keeps for its own threads, ignored.
+    EXPECT_THAT(content_of(log()),
+                testing::MatchesRegex("4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000[01][08]0000000\n"));
 }
 
 TEST_F(ProcessTest, says_that_a_program_can_not_be_started) {
