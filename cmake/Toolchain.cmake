@@ -45,7 +45,8 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # base_dir lets several checkouts of the project share results; the sloppiness is what ccache asks for with PCH.
+  # The sloppiness is what ccache asks for with precompiled headers. These hold absolute paths, so each checkout fills the
+  # cache for itself.
   set(launcher "${CMAKE_COMMAND};-E;env;CCACHE_BASEDIR=${CMAKE_SOURCE_DIR};CCACHE_NOHASHDIR=1"
                "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${CCACHE}")
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
