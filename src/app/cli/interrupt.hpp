@@ -16,9 +16,9 @@ void catch_interrupts();
 bool interrupt_requested();
 // Answers the request, so that the next Ctrl-C is a first one again.
 void clear_interrupt();
-// Throws Interrupted as soon as Ctrl-C is pressed.
 // Until the terminal has input, or an interrupt comes; one that comes just before counts as well.
 void wait_for_input();
+// Throws Interrupted as soon as Ctrl-C is pressed.
 void sleep_interruptibly(std::chrono::milliseconds duration);
 
 }  // namespace llmm::app::cli

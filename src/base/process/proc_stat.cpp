@@ -2,10 +2,10 @@
 
 #include "base/fs/file.hpp"
 #include "base/process/process.hpp"
+#include "base/text/parse_number.hpp"
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <fcntl.h>
 #include <string_view>
 #include <unistd.h>
@@ -13,18 +13,6 @@
 #include <fmt/format.h>
 
 namespace llmm::proc {
-namespace {
-
-template <class Number>
-std::optional<Number> parse_number(std::string_view text) {
-    Number value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
-}  // namespace
-
 // Not by a stream: reading on after the process has ended fails with ESRCH, for which a file buffer throws.
 std::optional<std::string> read_virtual_file(const std::filesystem::path& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -2,10 +2,10 @@
 
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
+#include "base/text/parse_number.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,14 +79,6 @@ std::string text_of(std::string_view field) {
     return text;
 }
 
-template <class T>
-std::optional<T> number_of(std::string_view field) {
-    T value{};
-    const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-    if (error != std::errc{} || end != field.data() + field.size()) return std::nullopt;
-    return value;
-}
-
 struct Line {
     bool ended;
     Usage row;
@@ -100,9 +92,9 @@ std::optional<Line> parse_line(std::string_view text) {
         fields[i] = text.substr(0, tab);
         text.remove_prefix(tab == text.npos ? text.size() : tab + 1);
     }
-    const auto at = number_of<std::int64_t>(fields[2]);
-    const auto status = number_of<int>(fields[8]), streamed = number_of<int>(fields[9]);
-    const auto total_ms = number_of<double>(fields[14]);
+    const auto at = parse_number<std::int64_t>(fields[2]);
+    const auto status = parse_number<int>(fields[8]), streamed = parse_number<int>(fields[9]);
+    const auto total_ms = parse_number<double>(fields[14]);
     if ((fields[0] != "b" && fields[0] != "e") || !is_uuid(fields[1]) || !at || !status || !streamed || !total_ms)
         return std::nullopt;
     return Line{.ended = fields[0] == "e",
@@ -115,10 +107,10 @@ std::optional<Line> parse_line(std::string_view text) {
                         .operation = text_of(fields[7]),
                         .status = *status,
                         .streamed = *streamed != 0,
-                        .tokens_in = number_of<std::int64_t>(fields[10]),
-                        .tokens_out = number_of<std::int64_t>(fields[11]),
-                        .tokens_cached = number_of<std::int64_t>(fields[12]),
-                        .first_token_ms = number_of<double>(fields[13]),
+                        .tokens_in = parse_number<std::int64_t>(fields[10]),
+                        .tokens_out = parse_number<std::int64_t>(fields[11]),
+                        .tokens_cached = parse_number<std::int64_t>(fields[12]),
+                        .first_token_ms = parse_number<double>(fields[13]),
                         .total_ms = *total_ms,
                         .error = text_of(fields[15])}};
 }

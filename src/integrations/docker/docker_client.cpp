@@ -3,10 +3,10 @@
 #include "base/error/error.hpp"
 #include "base/json/json.hpp"
 #include "base/net/url.hpp"
+#include "base/text/parse_number.hpp"
 #include "integrations/docker/log_frames.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -85,18 +85,12 @@ std::map<std::string, std::string> labels_at(const json::value& value, std::stri
     return labels;
 }
 
-std::optional<int> parse_number(std::string_view text) {
-    int number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc{} && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
-}
-
 // {"8080/tcp":[{"HostIp":"127.0.0.1","HostPort":"32768"}]}
 std::optional<int> host_port_of(const json::value& container) {
     const json::value* ports = at(container, "/NetworkSettings/Ports");
     if (!ports || !ports->is_object()) return std::nullopt;
     for (const auto& [port, bindings] : ports->get_object()) {
-        const auto number = parse_number(text_at(bindings, "/0/HostPort"));
+        const auto number = parse_number<int>(text_at(bindings, "/0/HostPort"));
         if (number && *number > 0 && *number < 65'536) return number;
     }
     return std::nullopt;
@@ -166,7 +160,7 @@ Task<> DockerClient::negotiate() {
     }
     offered = find_header(headers, "Api-Version");
     std::optional<int> minor;
-    if (offered && offered->starts_with("1.")) minor = parse_number(offered->substr(2));
+    if (offered && offered->starts_with("1.")) minor = parse_number<int>(offered->substr(2));
     if (!minor || *minor < kOldest) {
         throw Error(ErrorCode::engine_unavailable,
                     Text::format("this Docker is too old: version 1.{} of its API is needed",

@@ -12,7 +12,7 @@ constexpr std::string_view kAmd = "0x1002";  // PCI vendor id
 
 // "card0"; its outputs are "card0-HDMI-A-1".
 std::optional<int> card_number(const std::string& name) {
-    return name.starts_with("card") ? to_number<int>(std::string_view(name).substr(4)) : std::nullopt;
+    return name.starts_with("card") ? parse_number<int>(std::string_view(name).substr(4)) : std::nullopt;
 }
 
 // The first hwmon of a card; its number differs from machine to machine.

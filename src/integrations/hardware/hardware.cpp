@@ -43,7 +43,7 @@ std::optional<std::uint64_t> kilobytes_after(std::string_view text, std::string_
         if (place != 0 && text[place - 1] != '\n') continue;
         std::string_view rest = text.substr(place + key.size());
         rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
-        return to_number<std::uint64_t>(rest.substr(0, rest.find_first_not_of("0123456789")))
+        return parse_number<std::uint64_t>(rest.substr(0, rest.find_first_not_of("0123456789")))
             .transform([](std::uint64_t kilobytes) { return kilobytes * 1024; });
     }
     return std::nullopt;

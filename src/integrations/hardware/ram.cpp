@@ -20,7 +20,7 @@ constexpr Spelling kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes", "
 std::optional<std::uint64_t> number_after(const std::string& text, std::string_view key) {
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
-        if (line.starts_with(key)) return to_number<std::uint64_t>(std::string_view(line).substr(key.size()));
+        if (line.starts_with(key)) return parse_number<std::uint64_t>(std::string_view(line).substr(key.size()));
     }
     return std::nullopt;
 }
