@@ -4,11 +4,12 @@
 // that a server that stalls can't hide it.
 //
 //   load-generator --port N [--host A] [--path P] [--header "N: V"]... [--body TEXT] [--connections C] [--seconds S]
-//                  [--warmup S] [--rate R] [--requests N] [--print] [--linger]
+//                  [--warmup S] [--rate R] [--requests N] [--ramp S] [--print] [--linger]
 //
-// --print sends one request and writes status, headers and body as they came. --linger: the connections stay open and
-// silent after their answers (for measuring memory). Streams of the mock with `seed` tell when each piece was sent: the
-// time until it arrived here is reported as piece_us.
+// --ramp opens the connections one after the other within so many seconds. --print sends one request and writes status,
+// headers and body as they came. --linger: the connections stay open and silent after their answers (for measuring
+// memory). Streams of the mock with `seed` tell when each piece was sent: the time until it arrived here is reported as
+// piece_us.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -44,7 +45,7 @@ Nanoseconds clock_now() {
 struct Options {
     std::string host = "127.0.0.1", path = "/", headers, body;
     int port = 80, connections = 1;
-    double seconds = 5, warmup = 1, rate = 0;
+    double seconds = 5, warmup = 1, rate = 0, ramp = 0;
     std::int64_t requests = 0;
     bool print = false, linger = false;
 };
@@ -99,6 +100,7 @@ class Load {
         }
         request_ += "\r\n" + options_.body;
         connections_.resize(static_cast<std::size_t>(options_.connections));
+        if (options_.ramp > 0) return;
         for (std::size_t i = 0; i < connections_.size(); ++i)
             open(i);
     }
@@ -108,7 +110,7 @@ class Load {
         measure_from_ = begin_ + static_cast<Nanoseconds>(options_.warmup * 1e9);
         end_ = measure_from_ + static_cast<Nanoseconds>(options_.seconds * 1e9);
         next_due_ = begin_;
-        if (options_.rate <= 0) {
+        if (options_.rate <= 0 && options_.ramp <= 0) {
             for (std::size_t i = 0; i < connections_.size(); ++i)
                 send_next(i, clock_now());
         }
@@ -120,6 +122,7 @@ class Load {
             for (int i = 0; i < count; ++i)
                 serve(static_cast<std::size_t>(events[i].data.u64), events[i].events);
             if (options_.rate > 0) send_due();
+            if (options_.ramp > 0) open_due();
         }
         report();
         if (options_.linger) {
@@ -137,6 +140,7 @@ class Load {
     }
 
     timespec until_due() const {
+        if (opened_ < connections_.size() && options_.ramp > 0) return {0, 1'000'000};
         if (options_.rate <= 0) return {0, 50'000'000};
         const Nanoseconds left = next_due_ - clock_now();
         // Overdue: every connection is busy, and the next answer wakes us.
@@ -183,6 +187,16 @@ class Load {
             const ssize_t count = send(connection.fd, request_.data() + done, request_.size() - done, MSG_NOSIGNAL);
             if (count <= 0) return fail(index);
             done += static_cast<std::size_t>(count);
+        }
+    }
+
+    // All at once would measure the queues of listening sockets.
+    void open_due() {
+        const double past = static_cast<double>(clock_now() - begin_) / 1e9 / options_.ramp;
+        const auto wanted = static_cast<std::size_t>(std::min(1.0, past) * static_cast<double>(connections_.size()));
+        for (; opened_ < wanted; ++opened_) {
+            open(opened_);
+            send_next(opened_, clock_now());
         }
     }
 
@@ -306,6 +320,7 @@ class Load {
     std::string request_;
     std::vector<Connection> connections_;
     Nanoseconds begin_ = 0, measure_from_ = 0, end_ = 0, next_due_ = 0;
+    std::size_t opened_ = 0;  // with --ramp
     std::int64_t sent_ = 0, answered_ = 0, failed_ = 0, refused_ = 0, measured_ = 0, total_pieces_ = 0;
     Samples latency_, first_, pieces_, gaps_;
 };
@@ -334,6 +349,7 @@ Options parse(int argc, char** argv) {
         if (flag == "--connections") options.connections = std::atoi(value);
         if (flag == "--seconds") options.seconds = std::atof(value);
         if (flag == "--warmup") options.warmup = std::atof(value);
+        if (flag == "--ramp") options.ramp = std::atof(value);
         if (flag == "--rate") options.rate = std::atof(value);
         if (flag == "--requests") options.requests = std::atoll(value);
     }

@@ -5,6 +5,7 @@
 #include "app/metrics_routes.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
+#include "base/process/descriptor_limit.hpp"
 #include "features/auth/auth_service.hpp"
 #include "features/benchmarks/benchmark_routes.hpp"
 #include "features/chat/archive_routes.hpp"
@@ -109,7 +110,13 @@ log::Level log_level(const std::string& name) {
     return log::Level::info;
 }
 
-http::ServerConfig server_config(const Config& config) {
+http::ServerConfig server_config(const Config& config, std::size_t descriptors) {
+    const auto wanted = static_cast<std::size_t>(config.server.max_connections);
+    const std::size_t connections = servable_connections(wanted, descriptors);
+    if (connections < wanted) {
+        log::warning("fewer connections at the same time than server.max_connections: raise the limit of open files",
+                     {{"connections", connections}, {"open_files", descriptors}});
+    }
     const auto listen = parse_listen(config.server.listen).value();
     const auto ms = [](std::int64_t seconds) { return std::chrono::milliseconds(seconds * 1000); };
     return {.address = listen.address,
@@ -119,7 +126,7 @@ http::ServerConfig server_config(const Config& config) {
             .head_timeout = ms(config.server.head_timeout_seconds),
             .body_timeout = ms(config.server.body_timeout_seconds),
             .idle_timeout = ms(config.server.idle_timeout_seconds),
-            .max_connections = static_cast<std::size_t>(config.server.max_connections)};
+            .max_connections = connections};
 }
 
 // Accounts will know more than one name and more than one right.
@@ -299,7 +306,7 @@ struct App::Parts {
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
           request_metrics(metrics, router),
           middleware({config.server.allowed_hosts, config.server.cors_origins}, authenticator, &request_metrics),
-          server(executor, server_config(config), add_routes(), middleware) {
+          server(executor, server_config(config, raise_descriptor_limit()), add_routes(), middleware) {
         queue.add_kind("verify_model", 1, [this](const tasks::TaskRun& run) {
             return models.verify(ModelId::trusted(run.task.subject), run.report_progress);
         });

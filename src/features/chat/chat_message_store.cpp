@@ -32,15 +32,11 @@ std::vector<Message> select_chain(storage::Session& sql, const MessageId& id) {
                      message_from, id, kMessageBytes, kMaxChainBytes);
 }
 
-std::int64_t count_chain(storage::Session& sql, const std::optional<MessageId>& id) {
-    if (!id) return 0;
-    return sql
-        .query_one(
-            "WITH RECURSIVE chain (id, parent_id) AS (SELECT id, parent_id FROM chat_messages WHERE id = ? UNION ALL "
-            "SELECT p.id, p.parent_id FROM chat_messages p JOIN chain ON p.id = chain.parent_id) "
-            "SELECT count(*) FROM chain",
-            [](const Row& row) { return row.int64(0); }, *id)
-        .value_or(0);
+std::int64_t count_before(storage::Session& sql, const MessageId& id) {
+    return sql.query_one(
+                  "SELECT depth FROM chat_messages WHERE id = ?", [](const Row& row) { return row.int64(0); }, id)
+               .value_or(1) -
+           1;
 }
 
 Message get_message(storage::Session& sql, const SessionId& session, const MessageId& id) {
@@ -192,7 +188,7 @@ Task<Exchange> ChatStore::begin_exchange(NewExchange wanted) {
     const MessageId question = exchange.user.id;
     auto read = co_await database_.read([question](storage::Session& sql) {
         auto chain = select_chain(sql, question);
-        const std::int64_t missing = chain.empty() ? 0 : count_chain(sql, chain.front().parent_id);
+        const std::int64_t missing = chain.empty() ? 0 : count_before(sql, chain.front().id);
         return std::pair(std::move(chain), missing);
     });
     if (read.first.empty()) no_session(wanted.session_id);  // deleted meanwhile

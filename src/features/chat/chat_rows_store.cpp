@@ -65,10 +65,11 @@ void insert_session(storage::Session& sql, const Session& session) {
 void insert_message(storage::Session& sql, const Message& message) {
     sql.execute(
         "INSERT INTO chat_messages (id, session_id, parent_id, role, content, status, metadata, created_at, "
-        "updated_at, attachments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "updated_at, attachments, depth) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "(SELECT COALESCE(max(p.depth), 0) + 1 FROM chat_messages p WHERE p.id = ?))",
         message.id, message.session_id, message.parent_id, name_of(message.role), message.content,
         name_of(message.status), to_text(message.metadata), message.created_at, message.updated_at,
-        to_text(message.attachments));
+        to_text(message.attachments), message.parent_id);
 }
 
 MessageId select_leaf(storage::Session& sql, const MessageId& id) {

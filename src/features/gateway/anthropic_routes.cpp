@@ -1,7 +1,7 @@
 #include "features/gateway/anthropic_routes.hpp"
 
-#include "features/chat/sse_parser.hpp"
 #include "features/gateway/anthropic_json.hpp"
+#include "features/gateway/translated_answer.hpp"
 
 #include <boost/json.hpp>
 
@@ -99,50 +99,20 @@ Task<> AnthropicRoutes::converse(Talk& talk) {
     GatewayService::Tell tell;
     if (talk.asked.stream) tell = [&talk](std::string text) { return talk.tell(std::move(text)); };
     Seat seat = co_await gateway_.take_seat(*target, talk.request, tell);
-    UpstreamResponse response = co_await gateway_.ask(
-        seat, talk.asked.target, with_model(talk.asked.body, seat.lease.model()), talk.asked.stream, tell);
-    if (response.status() != 200) {
-        const std::string body = co_await response.read_all();
-        const std::string message = refusal_message(response.status(), body);
-        throw Error(response.status() == 400 ? ErrorCode::validation_failed : ErrorCode::engine_failed,
-                    Text{message, message});
+    UpstreamResponse response = co_await ask_translated(gateway_, seat, talk.asked, std::move(tell));
+    if (talk.asked.stream) {
+        if (!talk.exchange.begun()) talk.begin();
+        const TokenCounts tokens =
+            co_await pass_translated(std::move(response), talk.exchange, talk.ticket,
+                                     [&talk](const Delta& delta) { return talk.writer->events(delta); });
+        co_await talk.exchange.finish(talk.writer->end(tokens));
+    } else {
+        const WholeAnswer answer = co_await read_whole(gateway_, std::move(response), talk.ticket);
+        Response whole;
+        whole.headers.push_back({"Content-Type", "application/json"});
+        whole.body = anthropic::answer(talk.asked.model, answer.body, answer.tokens);
+        co_await talk.exchange.send(std::move(whole));
     }
-    if (talk.asked.stream) co_return co_await stream(talk, std::move(response));
-    const std::string body = co_await response.read_all(gateway_.limits().max_answer);
-    AnswerScan scan;
-    scan.feed(body);
-    talk.ticket.note(scan.tokens());
-    Response whole;
-    whole.headers.push_back({"Content-Type", "application/json"});
-    whole.body = anthropic::answer(talk.asked.model, body, scan.tokens());
-    co_await talk.exchange.send(std::move(whole));
-    talk.ticket.row.status = 200;
-}
-
-Task<> AnthropicRoutes::stream(Talk& talk, UpstreamResponse response) {
-    if (!talk.exchange.begun()) talk.begin();
-    chat::SseParser parser;
-    AnswerScan scan;
-    bool done = false;
-    while (const auto piece = co_await response.read_some()) {
-        std::vector<chat::SseEvent> events;
-        parser.feed(*piece, events);
-        std::string out;
-        for (const auto& event : events) {
-            if (event.data == "[DONE]") {
-                done = true;
-                break;
-            }
-            scan.feed(event.data);
-            out += talk.writer->events(read_delta(event.data));
-        }
-        talk.ticket.note(scan.tokens());
-        if (out.empty()) continue;
-        talk.ticket.note_first_token();
-        co_await talk.exchange.write(out);
-    }
-    if (!done) fail(ErrorCode::engine_failed, "the engine broke off", "引擎中断了响应");
-    co_await talk.exchange.finish(talk.writer->end(scan.tokens()));
     talk.ticket.row.status = 200;
 }
 

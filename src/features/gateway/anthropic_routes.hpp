@@ -20,7 +20,6 @@ class AnthropicRoutes {
     Task<bool> speaks_it(http::Request& request);
     Task<> translate(http::Request& request, http::Exchange& exchange);
     Task<> converse(Talk& talk);
-    Task<> stream(Talk& talk, UpstreamResponse response);
 
     GatewayService& gateway_;
 };

@@ -2,7 +2,7 @@
 
 #include "base/async/signal.hpp"
 #include "base/json/json.hpp"
-#include "features/chat/sse_parser.hpp"
+#include "features/gateway/translated_answer.hpp"
 #include "features/models/model_ref.hpp"
 
 #include <algorithm>
@@ -244,49 +244,18 @@ Task<> OllamaRoutes::converse(Talk& talk) {
     GatewayService::Tell tell;
     if (talk.asked.stream) tell = [&talk](const std::string&) { return talk.tell(); };
     Seat seat = co_await deps_.gateway.take_seat(*target, talk.request, tell);
-    UpstreamResponse response = co_await deps_.gateway.ask(
-        seat, talk.asked.target, with_model(talk.asked.body, seat.lease.model()), talk.asked.stream, tell);
-    if (response.status() != 200) {
-        const std::string body = co_await response.read_all();
-        const std::string message = refusal_message(response.status(), body);
-        if (response.status() == 400) throw Error(ErrorCode::validation_failed, Text{message, message});
-        throw Error(ErrorCode::engine_failed, Text{message, message});
+    UpstreamResponse response = co_await ask_translated(deps_.gateway, seat, talk.asked, std::move(tell));
+    if (talk.asked.stream) {
+        if (!talk.exchange.begun()) talk.begin();
+        const TokenCounts tokens =
+            co_await pass_translated(std::move(response), talk.exchange, talk.ticket,
+                                     [&talk](const Delta& delta) { return talk.writer->line(delta); });
+        co_await talk.exchange.finish(talk.writer->last_line(tokens, false));
+    } else {
+        const WholeAnswer answer = co_await read_whole(deps_.gateway, std::move(response), talk.ticket);
+        talk.writer->line(read_delta(answer.body));
+        co_await talk.exchange.send(json_response(talk.writer->last_line(answer.tokens, true)));
     }
-    if (talk.asked.stream) co_return co_await stream(talk, std::move(response));
-    const std::string body = co_await response.read_all(deps_.gateway.limits().max_answer);
-    AnswerScan scan;
-    scan.feed(body);
-    talk.ticket.note(scan.tokens());
-    talk.writer->line(read_delta(body));
-    co_await talk.exchange.send(json_response(talk.writer->last_line(scan.tokens(), true)));
-    talk.ticket.row.status = 200;
-}
-
-Task<> OllamaRoutes::stream(Talk& talk, UpstreamResponse response) {
-    if (!talk.exchange.begun()) talk.begin();
-    chat::SseParser parser;
-    AnswerScan scan;
-    bool done = false;
-    while (const auto piece = co_await response.read_some()) {
-        std::vector<chat::SseEvent> events;
-        parser.feed(*piece, events);
-        std::string lines;
-        for (const auto& event : events) {
-            if (event.data == "[DONE]") {
-                done = true;
-                break;
-            }
-            scan.feed(event.data);
-            lines += talk.writer->line(read_delta(event.data));
-        }
-        talk.ticket.note(scan.tokens());
-        if (!lines.empty()) {
-            talk.ticket.note_first_token();
-            co_await talk.exchange.write(lines);
-        }
-    }
-    if (!done) fail(ErrorCode::engine_failed, "the engine broke off", "引擎中断了响应");
-    co_await talk.exchange.finish(talk.writer->last_line(scan.tokens(), false));
     talk.ticket.row.status = 200;
 }
 
@@ -317,20 +286,12 @@ Task<> OllamaRoutes::embed_with(Request& request, Exchange& exchange, bool old_s
         const Translated asked = old_shape ? ollama::read_embeddings(wanted) : ollama::read_embed(wanted);
         const auto target = co_await deps_.gateway.find(asked.model, true, ticket);
         Seat seat = co_await deps_.gateway.take_seat(*target, request, {});
-        UpstreamResponse response =
-            co_await deps_.gateway.ask(seat, asked.target, with_model(asked.body, seat.lease.model()), false, {});
-        const std::string body = co_await response.read_all(deps_.gateway.limits().max_answer);
-        if (response.status() != 200) {
-            const std::string message = refusal_message(response.status(), body);
-            throw Error(response.status() == 400 ? ErrorCode::validation_failed : ErrorCode::engine_failed,
-                        Text{message, message});
-        }
-        AnswerScan scan;
-        scan.feed(body);
-        ticket.note(scan.tokens());
+        const WholeAnswer answer =
+            co_await read_whole(deps_.gateway, co_await ask_translated(deps_.gateway, seat, asked, {}), ticket);
         const auto took = std::chrono::steady_clock::now() - started;
-        co_await exchange.send(json_response(old_shape ? ollama::embeddings_answer(body)
-                                                       : ollama::embed_answer(asked.model, body, scan.tokens(), took)));
+        co_await exchange.send(
+            json_response(old_shape ? ollama::embeddings_answer(answer.body)
+                                    : ollama::embed_answer(asked.model, answer.body, answer.tokens, took)));
         ticket.row.status = 200;
     } catch (...) {
         failure = std::current_exception();

@@ -37,7 +37,6 @@ class OllamaRoutes {
     struct Talk;
     Task<> answer(http::Request& request, http::Exchange& exchange, bool is_chat);
     Task<> converse(Talk& talk);
-    Task<> stream(Talk& talk, UpstreamResponse response);
     Task<> load(Talk& talk, const Target& target);
     Task<> embed_with(http::Request& request, http::Exchange& exchange, bool old_shape);
     Task<> follow(http::Exchange& exchange, downloads::Started started, bool stream);
