@@ -23,7 +23,10 @@ class OneEngine final : public EngineSource {
         if (id_or_name != "tiny") fail(ErrorCode::deployment_not_found, "no {}", "没有 {}", id_or_name);
         co_return id;
     }
-    Task<Engine> take(Asked asked) override { return ensure_ready(asked.id, asked.deadline); }
+    Task<Engine> take(Asked wanted) override {
+        asked.push_back(wanted);
+        return ensure_ready(wanted.id, wanted.deadline);
+    }
     Task<Engine> ensure_ready(DeploymentId, std::chrono::steady_clock::time_point) override {
         if (!upstream) fail(ErrorCode::engine_failed, "it does not start", "无法启动");
         co_return Engine{upstream, "tiny"};
@@ -31,6 +34,7 @@ class OneEngine final : public EngineSource {
 
     const DeploymentId id = DeploymentId::generate();
     std::shared_ptr<Upstream> upstream;
+    std::vector<Asked> asked;
 };
 
 class ChatServiceTest : public testing::Test {
@@ -129,6 +133,21 @@ class ChatServiceTest : public testing::Test {
     std::optional<ChatService> service_;
     std::optional<Session> session_;
 };
+
+TEST_F(ChatServiceTest, a_session_goes_to_the_instance_that_has_its_beginning_in_the_cache) {
+    use_engine();
+    for (const auto* question : {"one", "two"}) {
+        Reply reply = send(question);
+        get(reply.finish());
+    }
+    const Session other = get(service_->create({"tiny", std::nullopt, {}}));
+    Reply reply = service_->send(other.id, {"three", {}});
+    get(reply.finish());
+    ASSERT_EQ(engines_.asked.size(), 3u);
+    EXPECT_EQ(engines_.asked[0].prefix, session_->id.str());
+    EXPECT_EQ(engines_.asked[1].prefix, session_->id.str());
+    EXPECT_EQ(engines_.asked[2].prefix, other.id.str());
+}
 
 TEST_F(ChatServiceTest, a_reply_is_stored_with_what_is_known_of_it) {
     use_engine();
