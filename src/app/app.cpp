@@ -519,7 +519,7 @@ Task<> App::stop() {
     co_await parts_->queue.stop();
     co_await parts_->hubs.stop();
     // 4. engines, which nobody asks any more
-    co_await parts_->deployments.stop(false);
+    co_await parts_->deployments.shut_down(false);
     log::info("stopped");
 }
 

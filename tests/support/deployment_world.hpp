@@ -65,7 +65,7 @@ class DeploymentWorld {
         run(service->start());
     }
     void end(bool leave_engines) {
-        run(service->stop(leave_engines));
+        run(service->shut_down(leave_engines));
         service.reset();
         memory.reset();
         engine_set.reset();
