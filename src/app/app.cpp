@@ -293,7 +293,7 @@ struct App::Parts {
           usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
-          metrics_reader(deployments),
+          metrics_reader({deployments, admissions, usage_store, usage}),
           deployment_plan_routes(deployments),
           deployment_metrics_routes(deployments, metrics_reader),
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
