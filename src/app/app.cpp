@@ -253,7 +253,7 @@ struct App::Parts {
           deployment_store(database),
           engines(make_engines(config, resources, executor, files, queue)),
           memory_store(database),
-          memory_planner({deployment_store, memory_store, models, files, gpus},
+          memory_planner({deployment_store, memory_store, models, files, gpus, engines},
                          static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),
           deployments({executor, deployment_store, models, events, files, engines, memory_planner},
                       deployment_settings(config)),

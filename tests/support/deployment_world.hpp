@@ -57,7 +57,7 @@ class DeploymentWorld {
         all.push_back(std::make_unique<engines::llama_server::LlamaServerEngine>(host, places));
         engine_set.emplace(std::move(all));
         memory = std::make_unique<deployments::MemoryPlanner>(
-            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, kernel}, 0);
+            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, *engine_set, kernel}, 0);
         service = std::make_unique<deployments::DeploymentService>(
             deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files, *engine_set,
                                                  *memory},

@@ -46,6 +46,13 @@ std::string device_of(const Gpu& gpu) {
     return gpu.uuid.value_or(fmt::format("{}-{}", hardware::name_of(gpu.vendor), gpu.index));
 }
 
+std::uint64_t without_weights(std::int64_t measured, const engines::MemoryEstimate& estimate) {
+    auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(0, measured));
+    for (const engines::MemoryTerm& term : estimate.terms)
+        if (term.name == "weights" && term.place == Place::host) left -= std::min(left, term.bytes.value_or(0));
+    return left;
+}
+
 std::string joined(const std::vector<std::string>& devices) {
     return fmt::format("{}", fmt::join(devices, ","));
 }
@@ -72,10 +79,15 @@ Task<std::optional<llama_server::ModelShape>> MemoryPlanner::shape_of(ModelId mo
     co_return std::nullopt;
 }
 
+std::optional<llama_server::MemorySettings> MemoryPlanner::settings_of(const Deployment& wanted, bool has_gpu) const {
+    const engines::Engine* engine = deps_.engines.find(wanted.engine);
+    return engine ? engine->memory_settings(wanted.config, wanted.gpu_device, has_gpu) : std::nullopt;
+}
+
 Task<MemoryPlanner::Facts> MemoryPlanner::facts(Deployment wanted, std::vector<Gpu> gpus) {
     Facts facts;
     const std::vector<Gpu> chosen = chosen_gpus(wanted.gpu_device, std::move(gpus));
-    const auto settings = memory_settings_of(wanted.engine, wanted.config, wanted.gpu_device, !chosen.empty());
+    const auto settings = settings_of(wanted, !chosen.empty());
     const bool on_gpu = settings && settings->gpu_layers > 0;
     if (on_gpu) std::ranges::transform(chosen, std::back_inserter(facts.devices), device_of);
     if (!on_gpu) facts.devices.emplace_back(kRam);
@@ -104,7 +116,7 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
     std::vector<Reservation> all;
     std::vector<pid_t> pids;
     for (const Deployment& deployment : co_await deps_.deployments.all()) {
-        std::optional<Bytes> calculated;
+        std::optional<Facts> calculated;
         for (const Instance& instance : deployment.instances) {
             Reservation reservation{.instance = instance.id,
                                     .deployment = deployment.id,
@@ -114,8 +126,13 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
             if (const auto known = admitted_.find(instance.id); known != admitted_.end()) {
                 reservation.bytes = known->second;
             } else {
-                if (!calculated) calculated = (co_await facts(deployment, gpus)).needs;
-                reservation.bytes = *calculated;
+                if (!calculated) calculated = co_await facts(deployment, gpus);
+                reservation.bytes = calculated->needs;
+            }
+            if (!instance.process && instance.memory_bytes) {
+                // A container tells the sum: what is more than the weights is no mapped page.
+                if (!calculated) calculated = co_await facts(deployment, gpus);
+                reservation.taken[std::string(kRam)] = without_weights(*instance.memory_bytes, calculated->estimate);
             }
             const auto now = activity ? activity(deployment.id, instance.id) : std::nullopt;
             reservation.may_go = now && !now->busy;
@@ -204,7 +221,7 @@ Task<std::vector<WayOut>> MemoryPlanner::ways_out(Deployment wanted, MemoryPlan 
             total += amount;
         return total;
     };
-    const auto settings = memory_settings_of(wanted.engine, wanted.config, wanted.gpu_device, true);
+    const auto settings = settings_of(wanted, true);
     for (std::int64_t context = settings ? settings->context_size / 2 : 0; context >= kLeastContext; context /= 2) {
         Deployment smaller = wanted;
         smaller.config = with_context_size(wanted.config, context);

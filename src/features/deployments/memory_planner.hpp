@@ -5,6 +5,7 @@
 #include "features/deployments/memory_plan.hpp"
 #include "features/deployments/memory_store.hpp"
 #include "features/models/model.hpp"
+#include "integrations/engines/engine.hpp"
 #include "integrations/engines/llama_server/memory_estimate.hpp"
 #include "integrations/hardware/gpu_reader.hpp"
 
@@ -37,6 +38,7 @@ class MemoryPlanner {
         models::ModelService& models;
         BlockingPool& files;
         const hardware::GpuReader& gpus;
+        const engines::EngineSet& engines;
         hardware::KernelFiles kernel = {};  // where the free memory is read
     };
     // `keep_free`: bytes of every device that nobody gets.
@@ -58,6 +60,7 @@ class MemoryPlanner {
 
   private:
     struct Facts;  // of one model and deployment: where it runs, the formula's sum, the peak
+    std::optional<engines::llama_server::MemorySettings> settings_of(const Deployment& wanted, bool has_gpu) const;
     Task<Facts> facts(Deployment wanted, std::vector<hardware::Gpu> gpus);
     Task<std::optional<engines::llama_server::ModelShape>> shape_of(ModelId model);
     Task<std::vector<Reservation>> reservations(std::vector<hardware::Gpu> gpus);

@@ -86,6 +86,13 @@ std::optional<MetricNames> ProcessEngine::metrics(const std::string& config) con
     return engine && !engine->metrics().empty() ? std::optional(engine->metric_names()) : std::nullopt;
 }
 
+std::optional<llama_server::MemorySettings> ProcessEngine::memory_settings(const std::string& config,
+                                                                           const std::string& gpu_device,
+                                                                           bool has_gpu) const {
+    const EngineTemplate* engine = template_of(*all_, config);
+    return engine ? engine->memory_settings(config, has_gpu && gpu_device != "cpu") : std::nullopt;
+}
+
 Details ProcessEngine::check(const std::string& config) const {
     return check_config(*all_, config);
 }

@@ -2,6 +2,7 @@
 #include "base/error/error.hpp"
 #include "integrations/engines/engine_metrics.hpp"
 #include "integrations/engines/engine_options.hpp"
+#include "integrations/engines/llama_server/memory_estimate.hpp"
 
 #include <deque>
 #include <filesystem>
@@ -50,6 +51,9 @@ class EngineTemplate {
     const std::string& key_variable() const { return key_variable_; }
     int preference() const { return preference_; }  // the highest that fits is taken where none is named
     MetricNames metric_names() const;
+    // Of a template that says so: what it starts uses memory as llama.cpp's server does. nullopt also where the context
+    // is left to the model.
+    std::optional<llama_server::MemorySettings> memory_settings(const std::string& config, bool has_gpu) const;
     bool uses_gpus() const { return uses_gpus_; }
     std::int64_t memory_bytes() const { return memory_bytes_; }  // limit; 0: none
     std::int64_t shared_memory_bytes() const { return shared_memory_bytes_; }
@@ -73,7 +77,7 @@ class EngineTemplate {
     std::vector<std::string> entrypoint_;
     std::string key_variable_;
     int port_ = 8000, preference_ = 0;
-    bool uses_gpus_ = false;
+    bool uses_gpus_ = false, remembers_like_llama_cpp_ = false;
     std::int64_t memory_bytes_ = 0, shared_memory_bytes_ = 0, pids_ = 4096;
     std::vector<std::string_view> formats_;
     std::vector<EngineOption> options_;

@@ -106,6 +106,19 @@ TEST(EngineTemplate, shipped_ones_are_without_mistakes) {
     EXPECT_EQ(with_template(docker, R"({"template":"x"})", "gguf"), R"({"template":"x"})");
 }
 
+TEST(EngineTemplate, uses_memory_as_it_says) {
+    const Templates shipped = load_templates(TemplateKind::docker, {LLMM_SOURCE_DIR "/share/engines/docker"});
+    const EngineTemplate& cpu = shipped.at("llama.cpp");
+    const auto settings = cpu.memory_settings(R"({"context_size":8192,"parallel":4})", false);
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->context_size, 2048);  // --ctx-size is that of all slots
+    EXPECT_EQ(settings->parallel, 4);
+    EXPECT_EQ(settings->gpu_layers, 0u);
+    EXPECT_EQ(shipped.at("llama.cpp-cuda").memory_settings("{}", true)->gpu_layers, llama_server::kAllLayers);
+    EXPECT_EQ(shipped.at("llama.cpp-cuda").memory_settings(R"({"gpu_layers":3})", true)->gpu_layers, 3u);
+    EXPECT_FALSE(shipped.at("vllm").memory_settings("{}", true));
+}
+
 TEST(EngineTemplate, of_an_operator_takes_the_place_of_a_shipped_one) {
     const test::TemporaryDirectory directory;
     std::filesystem::create_directories(directory / "a");
