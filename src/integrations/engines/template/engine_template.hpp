@@ -47,6 +47,8 @@ class EngineTemplate {
     const std::vector<EngineOption>& options() const { return options_; }
     const std::map<std::string, std::string>& environment() const { return environment_; }
     const std::map<std::string, std::string>& metrics() const { return metrics_; }  // our name → the engine's
+    // Of a process: {model} is the deployment's name, and below that name the model lies in the working directory.
+    bool calls_model_by_path() const { return calls_model_by_path_; }
     // A variable that gets a random key for this instance; empty: it has none.
     const std::string& key_variable() const { return key_variable_; }
     int preference() const { return preference_; }  // the highest that fits is taken where none is named
@@ -77,7 +79,7 @@ class EngineTemplate {
     std::vector<std::string> entrypoint_;
     std::string key_variable_;
     int port_ = 8000, preference_ = 0;
-    bool uses_gpus_ = false, remembers_like_llama_cpp_ = false;
+    bool uses_gpus_ = false, remembers_like_llama_cpp_ = false, calls_model_by_path_ = false;
     std::int64_t memory_bytes_ = 0, shared_memory_bytes_ = 0, pids_ = 4096;
     std::vector<std::string_view> formats_;
     std::vector<EngineOption> options_;

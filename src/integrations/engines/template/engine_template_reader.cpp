@@ -65,6 +65,7 @@ class EngineTemplate::Reader {
             result_.port_ = static_cast<int>(integer(table_, "port", "", 1, 65'535).value_or(8000));
         } else {
             result_.program_ = required(table_, "program");
+            result_.calls_model_by_path_ = boolean(table_, "calls_model_by_path").value_or(false);
             const bool relative = result_.program_.contains('/') && !result_.program_.starts_with('/');
             if (relative) problem("program", {"is neither a name nor an absolute path", "既不是名称也不是绝对路径"});
         }
@@ -88,8 +89,8 @@ class EngineTemplate::Reader {
         }
         check_known(table_, "",
                     {"title", "image", "entrypoint", "gpus", "memory", "memory_bytes", "shared_memory_bytes", "pids",
-                     "port", "program", "health", "api_key_environment", "preference", "formats", "arguments",
-                     "options", "environment", "metrics"});
+                     "port", "program", "calls_model_by_path", "health", "api_key_environment", "preference", "formats",
+                     "arguments", "options", "environment", "metrics"});
         finish();
         return std::move(result_);
     }
