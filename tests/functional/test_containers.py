@@ -10,6 +10,7 @@ import pytest
 from docker_daemon import IMAGE, DockerDaemon, why_no_kernel, why_not
 from service import ROOT, until
 from test_deployments import settled, stream_answer
+from test_hostile_deployments import TEXTS
 from test_way import ask
 
 TINY = "demo:tiny-chat"
@@ -145,3 +146,7 @@ def test_an_image_that_can_not_be_pulled_says_so(service):
 def test_what_is_not_in_the_template_is_refused(service):
     for config in ({"template": "nobody"}, {"image": "evil:1"}, {"privileged": True}, {"context_size": "--help"}, {"context_size": 1}):
         assert service.error("POST", "/api/v1/deployments", {"ref": TINY, "engine": "docker", "config": config}) == "VALIDATION_FAILED"
+    for text in TEXTS:
+        for config in ({"template": text}, {"image": text}, {"environment": {text: text}}, {"entrypoint": [text]}, {"threads": text}, {text: 1}):
+            body = {"ref": TINY, "engine": "docker", "config": config}
+            assert service.error("POST", "/api/v1/deployments", body) == "VALIDATION_FAILED", body

@@ -1,16 +1,19 @@
 #include "integrations/engines/template/engine_template.hpp"
 
+#include "support/hostile_texts.hpp"
 #include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <fstream>
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace llmm::engines {
 namespace {
 
+namespace json = boost::json;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -66,6 +69,30 @@ TEST(EngineTemplate, fills_its_places_and_nothing_else) {
           R"({"fast":"yes"})", R"({"image":"evil"})", R"({"arguments":["x"]})", R"({"program":"/bin/sh"})"}) {
         EXPECT_THAT(engine.check(bad), Not(IsEmpty())) << bad;
     }
+}
+
+TEST(EngineTemplate, hostile_texts_change_nothing_beyond_their_place) {
+    const auto engine = EngineTemplate::parse(TemplateKind::process, "test", kProgram);
+    const auto arguments = [&engine](const std::string& model, const std::string& name) {
+        return engine.arguments({.model = model, .name = name, .port = 8080}, "{}");
+    };
+    const std::vector<std::string> plain = arguments("/m", "n");
+    int cases = 0;
+    for (const std::string& text : test::hostile_texts()) {
+        for (const char* key : {"context_size", "fast", "dtype", "program", "environment", "arguments"}) {
+            ++cases;
+            EXPECT_THAT(engine.check(json::serialize(json::object{{key, text}})), Not(IsEmpty())) << key << text;
+        }
+        cases += 2;
+        std::vector<std::string> modelled = arguments("/" + text, "n"), named = arguments("/m", text);
+        EXPECT_EQ(modelled.at(1), "/" + text);
+        EXPECT_EQ(named.at(2), "--name=" + text);
+        modelled[1] = "/m";
+        named[2] = "--name=n";
+        EXPECT_EQ(modelled, plain) << text;
+        EXPECT_EQ(named, plain) << text;
+    }
+    EXPECT_GE(cases, 300);
 }
 
 TEST(EngineTemplate, names_every_mistake) {
