@@ -14,6 +14,7 @@
 #include "features/deployments/deployment_metrics_routes.hpp"
 #include "features/deployments/deployment_plan_routes.hpp"
 #include "features/deployments/deployment_routes.hpp"
+#include "features/deployments/hub_fit.hpp"
 #include "features/downloads/download_routes.hpp"
 #include "features/gateway/anthropic_routes.hpp"
 #include "features/gateway/ollama_routes.hpp"
@@ -135,11 +136,6 @@ class AdminKeyAuthenticator final : public http::Authenticator {
   private:
     const auth::AuthService& service_;
 };
-
-std::optional<std::uint64_t> memory_of_this_machine() {
-    const auto ram = hardware::read_ram();
-    return ram ? std::optional(ram->total) : std::nullopt;
-}
 
 deployments::DeploymentService::Settings deployment_settings(const Config& config) {
     deployments::DeploymentService::Settings settings;
@@ -278,7 +274,9 @@ struct App::Parts {
           docs_routes(resources / "docs", files),
           event_routes(events),
           task_routes(queue),
-          hub_routes(hubs, memory_of_this_machine()),
+          remote_headers({hubs, internet, guard, files}),
+          hub_fit(remote_headers, memory_planner),
+          hub_routes(hubs, [this](const models::RemoteModel& model) { return hub_fit.of(model); }),
           model_routes(models, [this](ModelId id) { return start_verification(id); }),
           download_routes(downloads),
           store_routes(store),
@@ -457,6 +455,8 @@ struct App::Parts {
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
     tasks::TaskRoutes task_routes;
+    models::RemoteHeaders remote_headers;
+    deployments::HubFit hub_fit;
     models::HubRoutes hub_routes;
     models::ModelRoutes model_routes;
     downloads::DownloadRoutes download_routes;

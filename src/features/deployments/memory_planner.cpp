@@ -84,18 +84,21 @@ std::optional<llama_server::MemorySettings> MemoryPlanner::settings_of(const Dep
     return engine ? engine->memory_settings(wanted.config, wanted.gpu_device, has_gpu) : std::nullopt;
 }
 
-Task<MemoryPlanner::Facts> MemoryPlanner::facts(Deployment wanted, std::vector<Gpu> gpus) {
+Task<MemoryPlanner::Facts> MemoryPlanner::facts(Deployment wanted, std::vector<Gpu> gpus,
+                                                std::optional<llama_server::ModelShape> shape) {
+    const bool seen = !shape;
     Facts facts;
     const std::vector<Gpu> chosen = chosen_gpus(wanted.gpu_device, std::move(gpus));
     const auto settings = settings_of(wanted, !chosen.empty());
     const bool on_gpu = settings && settings->gpu_layers > 0;
     if (on_gpu) std::ranges::transform(chosen, std::back_inserter(facts.devices), device_of);
     if (!on_gpu) facts.devices.emplace_back(kRam);
-    const auto shape = settings ? co_await shape_of(wanted.model_id) : std::nullopt;
+    if (settings && seen) shape = co_await shape_of(wanted.model_id);
     if (!settings || !shape) co_return facts;
     facts.settings = settings->key();
     facts.estimate = llama_server::estimate_memory(*shape, *settings);
-    facts.peak = co_await deps_.peaks.find(wanted.model_id, wanted.engine, facts.settings, joined(facts.devices));
+    if (seen)
+        facts.peak = co_await deps_.peaks.find(wanted.model_id, wanted.engine, facts.settings, joined(facts.devices));
     facts.known = facts.estimate.is_known() || (facts.peak && (!on_gpu || facts.peak->gpu));
 
     std::uint64_t host = facts.estimate.at_least(Place::host), gpu = facts.estimate.at_least(Place::gpu);
@@ -168,10 +171,39 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
 }
 
 Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted) {
+    return plan(std::move(wanted), std::nullopt);
+}
+
+Task<MemoryPlan> MemoryPlanner::plan_unseen(llama_server::ModelShape shape, std::string engine) {
+    const DeploymentId none = DeploymentId::trusted("");
+    return plan({.id = none,
+                 .model_id = ModelId::trusted(""),
+                 .model_ref = {},
+                 .name = {},
+                 .engine = std::move(engine),
+                 .engine_reason = {},
+                 .status = Status::stopped,
+                 .desired = Desired::stopped,
+                 .port = {},
+                 .gpu_device = "auto",
+                 .config = "{}",
+                 .effective = {},
+                 .replicas = 1,
+                 .idle_unload_seconds = 0,
+                 .last_error = {},
+                 .restarts = 0,
+                 .instances = {},
+                 .created_at = {},
+                 .updated_at = {}},
+                std::move(shape));
+}
+
+Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted, std::optional<llama_server::ModelShape> shape) {
+    const bool seen = !shape;
     std::vector<Gpu> gpus;
     std::optional<hardware::Ram> ram;
     co_await deps_.files.run([&] { gpus = deps_.gpus.read(); });
-    Facts facts = co_await this->facts(wanted, gpus);
+    Facts facts = co_await this->facts(wanted, gpus, std::move(shape));
     std::vector<Reservation> others = co_await reservations(gpus);
     // A new instance does not end the old one, which is replaced when the new one answers.
     for (Reservation& other : others)
@@ -204,7 +236,7 @@ Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted) {
     plan.shortages = shortages(plan.needs, plan.memory, keep_free_);
     if (!plan.fits()) {
         plan.evictions = choose_evictions(plan.shortages, others);
-        plan.ways_out = co_await ways_out(wanted, plan, others);
+        if (seen) plan.ways_out = co_await ways_out(wanted, plan, others);
     }
     co_return plan;
 }

@@ -46,6 +46,9 @@ class MemoryPlanner {
 
     // Where it would run, what it needs and what stands in the way. Starts nothing.
     Task<MemoryPlan> plan(Deployment wanted);
+    // The same for a model that is not here, by what is known of it: an engine of the kind that is asked, with its own
+    // settings. No ways out are looked for.
+    Task<MemoryPlan> plan_unseen(engines::llama_server::ModelShape shape, std::string engine);
     // Reserves it for an instance, or throws INSUFFICIENT_MEMORY. A need that is not known is let in. Idle deployments
     // that agreed to it are ended when that makes room.
     Task<MemoryPlan> admit(Deployment wanted, InstanceId instance);
@@ -61,7 +64,9 @@ class MemoryPlanner {
   private:
     struct Facts;  // of one model and deployment: where it runs, the formula's sum, the peak
     std::optional<engines::llama_server::MemorySettings> settings_of(const Deployment& wanted, bool has_gpu) const;
-    Task<Facts> facts(Deployment wanted, std::vector<hardware::Gpu> gpus);
+    Task<Facts> facts(Deployment wanted, std::vector<hardware::Gpu> gpus,
+                      std::optional<engines::llama_server::ModelShape> shape = {});
+    Task<MemoryPlan> plan(Deployment wanted, std::optional<engines::llama_server::ModelShape> shape);
     Task<std::optional<engines::llama_server::ModelShape>> shape_of(ModelId model);
     Task<std::vector<Reservation>> reservations(std::vector<hardware::Gpu> gpus);
     Task<std::vector<WayOut>> ways_out(Deployment wanted, MemoryPlan plan, std::vector<Reservation> others);
