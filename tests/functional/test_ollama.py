@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -91,7 +92,13 @@ def test_a_model_is_registered_loaded_and_unloaded(make_service, ollama):
     assert adopted["instances"][0]["id"] == deployment["instances"][0]["id"] and adopted["restarts"] == 0
     assert ask(service)["content"] == "The capital of France is Paris."
     # Somebody else unloads it: /api/ps shows that, and it is loaded again.
-    ollama.post("/api/generate", {"model": name, "keep_alive": 0})
+    # (The name of the chat before is still asked for, and that loads it, too.)
+    def unloaded():
+        ollama.post("/api/generate", {"model": name, "keep_alive": 0})
+        time.sleep(1)
+        return ollama.loaded() == []
+
+    until(unloaded, "it is unloaded")
     again = settled(service, "tiny", lambda d: d["restarts"] == 1 and d["status"] == "running", "loaded again")
     assert "unloaded" in again["last_error"] and ollama.loaded() == [f"{name}:latest"]
     service.data("POST", "/api/v1/deployments/tiny/restart")
