@@ -32,8 +32,8 @@ test-kill-deployments: ## Kill engines and managers by the hundred (KILLS=200)
 
 test-memory: ## Compare the estimate of memory with what llama-server takes, for all shapes of models
 	@scripts/setup --for test
-	@scripts/build dev unit-tests
-	@LLMM_MEMORY_SHAPES=all LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" build/dev/unit-tests --gtest_filter='*MeasuredMemory*'
+	@scripts/build release unit-tests
+	@LLMM_MEMORY_SHAPES=all LLM_MANAGER_LLAMA_SERVER="$$(scripts/install-llama-server)" build/release/unit-tests --gtest_filter='*MeasuredMemory*'
 
 test-docker: ## Deployments in containers of a Docker Engine that the tests start (as root)
 	@scripts/setup --for test
@@ -65,6 +65,11 @@ bench-downloads: ## Compare downloads with curl, aria2 and huggingface_hub
 	@scripts/setup --for bench
 	@scripts/build release
 	@bench/downloads/run
+
+bench-deployments: ## From a deployment's wish to its first token, beside llama-server by hand
+	@scripts/setup --for bench
+	@scripts/build release
+	@bench/deployments/run
 
 bench-gateway: ## Compare the gateway with nginx and Portkey on this machine
 	@scripts/setup --for bench

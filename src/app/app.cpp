@@ -15,6 +15,7 @@
 #include "features/deployments/deployment_metrics_routes.hpp"
 #include "features/deployments/deployment_plan_routes.hpp"
 #include "features/deployments/deployment_routes.hpp"
+#include "features/deployments/hub_fit.hpp"
 #include "features/downloads/download_routes.hpp"
 #include "features/gateway/anthropic_routes.hpp"
 #include "features/gateway/ollama_routes.hpp"
@@ -143,11 +144,6 @@ class AdminKeyAuthenticator final : public http::Authenticator {
     const auth::AuthService& service_;
 };
 
-std::optional<std::uint64_t> memory_of_this_machine() {
-    const auto ram = hardware::read_ram();
-    return ram ? std::optional(ram->total) : std::nullopt;
-}
-
 deployments::DeploymentService::Settings deployment_settings(const Config& config) {
     deployments::DeploymentService::Settings settings;
     settings.home = std::filesystem::absolute(config.home);
@@ -260,7 +256,7 @@ struct App::Parts {
           deployment_store(database),
           engines(make_engines(config, resources, executor, files, queue)),
           memory_store(database),
-          memory_planner({deployment_store, memory_store, models, files, gpus},
+          memory_planner({deployment_store, memory_store, models, files, gpus, engines},
                          static_cast<std::uint64_t>(config.engines.keep_free_memory_bytes)),
           deployments({executor, deployment_store, models, events, files, engines, memory_planner},
                       deployment_settings(config)),
@@ -285,7 +281,9 @@ struct App::Parts {
           docs_routes(resources / "docs", files),
           event_routes(events),
           task_routes(queue),
-          hub_routes(hubs, memory_of_this_machine()),
+          remote_headers({hubs, internet, guard, files}),
+          hub_fit(remote_headers, memory_planner),
+          hub_routes(hubs, [this](const models::RemoteModel& model) { return hub_fit.of(model); }),
           model_routes(models, [this](ModelId id) { return start_verification(id); }),
           download_routes(downloads),
           store_routes(store),
@@ -300,7 +298,7 @@ struct App::Parts {
           usage_routes(usage_store, usage),
           system_routes(system,
                         {database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgresql", std::nullopt}),
-          metrics_reader(deployments),
+          metrics_reader({deployments, admissions, usage_store, usage}),
           deployment_plan_routes(deployments),
           deployment_metrics_routes(deployments, metrics_reader),
           metrics_routes(metrics, MetricsStore(database), system, metrics_reader),
@@ -464,6 +462,8 @@ struct App::Parts {
     DocsRoutes docs_routes;
     http::EventRoutes event_routes;
     tasks::TaskRoutes task_routes;
+    models::RemoteHeaders remote_headers;
+    deployments::HubFit hub_fit;
     models::HubRoutes hub_routes;
     models::ModelRoutes model_routes;
     downloads::DownloadRoutes download_routes;
@@ -526,7 +526,7 @@ Task<> App::stop() {
     co_await parts_->queue.stop();
     co_await parts_->hubs.stop();
     // 4. engines, which nobody asks any more
-    co_await parts_->deployments.stop(false);
+    co_await parts_->deployments.shut_down(false);
     log::info("stopped");
 }
 

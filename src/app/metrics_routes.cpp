@@ -69,7 +69,7 @@ void add_machine(Readings& into, const system::Resources& now) {
 }
 
 void add_engines(Readings& into, const std::vector<deployments::DeploymentMetrics>& all) {
-    for (const auto& [id, name, engine, memory, metrics] : all) {
+    for (const auto& [id, name, engine, memory, metrics, counted_here] : all) {
         const MetricLabels labels{{"deployment", name}, {"engine", engine}};
         add(into, "llm_manager_engine_memory_bytes", "Resident memory of a deployment's engines.", memory, labels);
         add(into, "llm_manager_engine_requests_running", "Requests that are answered now.", metrics.requests_running,

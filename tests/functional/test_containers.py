@@ -10,6 +10,7 @@ import pytest
 from docker_daemon import IMAGE, DockerDaemon, why_no_kernel, why_not
 from service import ROOT, until
 from test_deployments import settled, stream_answer
+from test_hostile_deployments import TEXTS
 from test_way import ask
 
 TINY = "demo:tiny-chat"
@@ -28,8 +29,8 @@ def docker(tmp_path_factory):
     daemon.stop()
 
 
-@pytest.fixture
-def service(make_service, docker, tmp_path):
+def service_with_docker(make_service, docker, tmp_path):
+    """One whose template for llama.cpp names the image of the tests."""
     home = tmp_path / "home"
     templates = home / "engines.d/docker"
     templates.mkdir(parents=True)
@@ -39,6 +40,12 @@ def service(make_service, docker, tmp_path):
     (templates / "absent.toml").write_text(shipped.replace("preference = 100", "preference = 0").replace(image, 'image = "127.0.0.1:1/nobody/nothing:1"'))
     service = make_service(DOCKER_HOST=f"unix://{docker.socket}")
     service.pull(TINY)
+    return service
+
+
+@pytest.fixture
+def service(make_service, docker, tmp_path):
+    service = service_with_docker(make_service, docker, tmp_path)
     yield service
     service.stop()
     assert docker.containers() == [], "a container was left behind"
@@ -66,7 +73,11 @@ def test_deploy_chat_stop_and_start_again(service, docker):
     metrics = until(lambda: next((m for m in [service.data("GET", "/api/v1/deployments/tiny/metrics")] if m["requests_running"] == 0), None),
                     "no request runs")
     assert metrics["generated_tokens_total"] > 0, metrics
-    assert service.data("GET", "/api/v1/deployments/tiny")["memory"]["measured_bytes"]
+    memory = service.data("GET", "/api/v1/deployments/tiny")["memory"]
+    # The same sum as for a llama-server without a container.
+    plan = service.data("POST", "/api/v1/deployments/plan", {"ref": TINY, "engine": "llama-server",
+                                                             "config": {"context_size": 256, "parallel": 2, "threads": 1}})
+    assert memory["measured_bytes"] and memory["estimated_bytes"] == plan["estimated_bytes"], (memory, plan)
     service.data("POST", "/api/v1/deployments/tiny/stop")
     settled(service, "tiny", lambda d: d["status"] == "stopped", "stopped")
     assert docker.containers() == []
@@ -135,3 +146,7 @@ def test_an_image_that_can_not_be_pulled_says_so(service):
 def test_what_is_not_in_the_template_is_refused(service):
     for config in ({"template": "nobody"}, {"image": "evil:1"}, {"privileged": True}, {"context_size": "--help"}, {"context_size": 1}):
         assert service.error("POST", "/api/v1/deployments", {"ref": TINY, "engine": "docker", "config": config}) == "VALIDATION_FAILED"
+    for text in TEXTS:
+        for config in ({"template": text}, {"image": text}, {"environment": {text: text}}, {"entrypoint": [text]}, {"threads": text}, {text: 1}):
+            body = {"ref": TINY, "engine": "docker", "config": config}
+            assert service.error("POST", "/api/v1/deployments", body) == "VALIDATION_FAILED", body

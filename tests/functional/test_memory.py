@@ -1,9 +1,10 @@
 """Memory, as a black box with the real engine: plans, refusals, what is read back, loading on demand."""
 
 import json
+import subprocess
 
 import pytest
-from service import Service, until
+from service import ROOT, Service, until
 
 HUGE = {"context_size": 16 << 20, "parallel": 16, "threads": 1}
 
@@ -83,3 +84,27 @@ def test_pinned_and_on_demand_can_be_changed(served):
     changed = served.data("PATCH", "/api/v1/deployments/p", {"pinned": False, "on_demand": False})
     assert (changed["pinned"], changed["on_demand"]) == (False, False)
     served.data("DELETE", "/api/v1/deployments/p")
+
+
+def test_a_remote_model_is_judged_by_the_sum_of_a_plan(make_service, hub, tmp_path):
+    """The same file from a hub: before it is here the number is that of the plan afterwards, and of a larger variant of the same
+    model it is more by the larger size."""
+    tiny = ROOT / "share/demo/tiny-chat.q8_0.gguf"
+    subprocess.run([ROOT / "tools/synthetic-gguf", tmp_path / "big-F16.gguf", "--layers", "5", "--embedding", "256", "--heads", "4",
+                    "--kv-heads", "2", "--head-size", "32", "--ffn", "768", "--vocab", "32000", "--type", "f16"], check=True, stdout=subprocess.DEVNULL)
+    big = (tmp_path / "big-F16.gguf").stat().st_size
+    hub.add("acme/both-GGUF", {"m-Q8_0.gguf": {"disk": str(tiny)}, "m-F16.gguf": {"disk": str(tmp_path / "big-F16.gguf")}})
+    service = make_service(HF_ENDPOINT=hub.url)
+    shown = {v["name"]: v for v in service.data("GET", "/api/v1/hub/models/info?ref=acme/both-GGUF:Q8_0")["variants"]}
+    assert all(v["needed_is_rough"] is False and v["fits"] is True for v in shown.values()), shown
+    assert service.pull("acme/both-GGUF:Q8_0")["status"] == "completed"
+    plan = service.data("POST", "/api/v1/deployments/plan", {"ref": "acme/both-GGUF:Q8_0"})
+    assert shown["Q8_0"]["needed_bytes"] == plan["estimated_bytes"]
+    assert abs(shown["F16"]["needed_bytes"] - plan["estimated_bytes"] - (big - tiny.stat().st_size)) < 300_000
+    # A vocabulary that goes beyond the beginning, and a hub that gives no part of a file.
+    only = service.data("GET", "/api/v1/hub/models/info?ref=acme/both-GGUF:F16")["variants"]
+    assert all(v["needed_is_rough"] is False for v in only)
+    hub.add("acme/other-GGUF", {"x-Q8_0.gguf": {"disk": str(tiny)}})
+    hub.fault({"kind": "answer", "status": 500, "json": {}}, path="*/resolve/*")
+    rough = service.data("GET", "/api/v1/hub/models/info?ref=acme/other-GGUF")["variants"][0]
+    assert rough["needed_is_rough"] is True and rough["needed_bytes"] > tiny.stat().st_size

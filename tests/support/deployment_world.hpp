@@ -57,7 +57,7 @@ class DeploymentWorld {
         all.push_back(std::make_unique<engines::llama_server::LlamaServerEngine>(host, places));
         engine_set.emplace(std::move(all));
         memory = std::make_unique<deployments::MemoryPlanner>(
-            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, kernel}, 0);
+            deployments::MemoryPlanner::Deps{store, peaks, *models, files, gpus, *engine_set, kernel}, 0);
         service = std::make_unique<deployments::DeploymentService>(
             deployments::DeploymentService::Deps{loop.get_executor(), store, *models, events, files, *engine_set,
                                                  *memory},
@@ -65,7 +65,7 @@ class DeploymentWorld {
         run(service->start());
     }
     void end(bool leave_engines) {
-        run(service->stop(leave_engines));
+        run(service->shut_down(leave_engines));
         service.reset();
         memory.reset();
         engine_set.reset();

@@ -164,6 +164,8 @@ class CommandLine {
             add("deploy", phrases::deploy_command, [this](Session& session) { return deploy(session, deploy_); });
         command->add_option("model", deploy_.model, text_(phrases::model_argument))->required();
         command->add_option("--name", deploy_.name, text_(phrases::name_option));
+        command->add_option("--engine", deploy_.engine, text_(phrases::engine_option))
+            ->check(CLI::IsMember({"auto", "llama-server", "process", "docker", "ollama", "external"}));
         command->add_option("--port", deploy_.port, text_(phrases::port_option))->check(CLI::Range(1024, 65535));
         command->add_option("--context", deploy_.context, text_(phrases::context_option))->check(CLI::PositiveNumber);
         command->add_option("--parallel", deploy_.parallel, text_(phrases::parallel_option))

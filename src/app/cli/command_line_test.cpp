@@ -84,6 +84,34 @@ TEST_F(CommandLineTest, deploy_sends_what_was_asked_for) {
                                     R"("config":{"threads":4,"embeddings":true}})"));
 }
 
+TEST_F(CommandLineTest, deploy_names_an_engine_and_shows_why_one_was_chosen) {
+    EXPECT_EQ(call({"deploy", "demo:x", "--engine", "docker"}), 0);
+    EXPECT_EQ(asked_.back(), R"(POST /api/v1/deployments {"ref":"demo:x","engine":"docker"})");
+    EXPECT_EQ(call({"deploy", "http://127.0.0.1:9", "--engine", "external"}), 0);
+    EXPECT_EQ(asked_.back(), R"(POST /api/v1/deployments {"engine":"external","config":{"url":"http://127.0.0.1:9"}})");
+    EXPECT_EQ(call({"deploy", "demo:x", "--engine", "magic"}), 2);
+
+    answer_ = [] {
+        return json::object{{"items", json::array()},
+                            {"name", "x"},
+                            {"status", "deploying"},
+                            {"engine", "llama-server"},
+                            {"engine_reason", "llama-server 1 runs GGUF on this machine"}};
+    };
+    EXPECT_EQ(call({"deploy", "demo:x", "--engine", "auto"}), 0);
+    EXPECT_THAT(err_.str(), HasSubstr("Engine: llama-server (llama-server 1 runs GGUF on this machine)"));
+}
+
+TEST_F(CommandLineTest, deploy_on_another_engine_is_other_settings) {
+    answer_ = [] {
+        return json::object{
+            {"items", json::array{json::object{
+                          {"id", "p"}, {"name", "x"}, {"engine", "llama-server"}, {"model_ref", "demo:x@1"}}}}};
+    };
+    EXPECT_EQ(call({"deploy", "demo:x", "--engine", "docker"}), 1);
+    EXPECT_THAT(err_.str(), HasSubstr("rm --deployment x"));
+}
+
 TEST_F(CommandLineTest, deploy_with_other_settings_is_refused) {
     answer_ = [] {
         return json::object{

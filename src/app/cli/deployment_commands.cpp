@@ -14,6 +14,11 @@ namespace llmm::app::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kLookInterval{250};
+constexpr std::string_view kAuto = "auto", kExternal = "external";
+
+bool names_engine(const DeployOptions& options) {
+    return !options.engine.empty() && options.engine != kAuto;
+}
 
 // Numbers and truth values as JSON has them, everything else as text.
 json::value setting_value(const std::string& text) {
@@ -26,6 +31,7 @@ json::value setting_value(const std::string& text) {
 
 json::object config_of(const DeployOptions& options, const Texts& text) {
     json::object config;
+    if (options.engine == kExternal) config["url"] = options.model;
     if (options.context) config["context_size"] = *options.context;
     if (options.parallel) config["parallel"] = *options.parallel;
     if (options.gpu_layers) config["gpu_layers"] = *options.gpu_layers;
@@ -46,13 +52,20 @@ std::string endpoint_of(const json::object& deployment) {
     return {};
 }
 
+bool is_of_model(const json::object& deployment, const DeployOptions& options) {
+    if (options.engine == kExternal)
+        return text_of(deployment, "engine") == kExternal &&
+               text_of(object_of(deployment, "config"), "url") == options.model;
+    return text_of(deployment, "model_id") == options.model ||
+           ref_matches(options.model, text_of(deployment, "model_ref"));
+}
+
 // The deployment that the command would make again: of the same name, or of the same model when no name is
 // asked for.
 std::optional<json::object> find_existing(Session& session, const DeployOptions& options) {
     std::optional<json::object> best;
     for (json::object& deployment : list_deployments(session)) {
-        const bool is_model = text_of(deployment, "model_id") == options.model ||
-                              ref_matches(options.model, text_of(deployment, "model_ref"));
+        const bool is_model = is_of_model(deployment, options);
         if (!is_model || (!options.name.empty() && text_of(deployment, "name") != options.name)) continue;
         if (!best || text_of(deployment, "status") == "running") best = std::move(deployment);
     }
@@ -62,7 +75,8 @@ std::optional<json::object> find_existing(Session& session, const DeployOptions&
 void refuse_other_settings(const json::object& existing, const DeployOptions& options, const json::object& config,
                            const Texts& text) {
     const json::object present = object_of(existing, "config");
-    bool is_same = !options.port || count_of(existing, "port") == *options.port;
+    bool is_same = (!options.port || count_of(existing, "port") == *options.port) &&
+                   (!names_engine(options) || text_of(existing, "engine") == options.engine);
     for (const auto& [key, value] : config) {
         const json::value* other = present.if_contains(key);
         is_same = is_same && other && *other == value;
@@ -73,8 +87,9 @@ void refuse_other_settings(const json::object& existing, const DeployOptions& op
 
 json::object create(Session& session, const DeployOptions& options, json::object config) {
     json::object body;
-    body[looks_like_ref(options.model) ? "ref" : "model_id"] = options.model;
+    if (options.engine != kExternal) body[looks_like_ref(options.model) ? "ref" : "model_id"] = options.model;
     if (!options.name.empty()) body["name"] = options.name;
+    if (!options.engine.empty()) body["engine"] = options.engine;
     if (options.port) body["port"] = *options.port;
     if (!config.empty()) body["config"] = std::move(config);
     return post(session.api, {"deployments"}, std::move(body));
@@ -149,7 +164,8 @@ json::object wait_until_running(Session& session, json::object deployment) {
 int deploy(Session& session, const DeployOptions& options) {
     json::object config = config_of(options, session.text);
     DeployOptions wanted = options;
-    if (!looks_like_ref(options.model)) wanted.model = text_of(require_model(session, options.model), "id");
+    if (options.engine != kExternal && !looks_like_ref(options.model))
+        wanted.model = text_of(require_model(session, options.model), "id");
     json::object deployment;
     if (auto existing = find_existing(session, wanted)) {
         refuse_other_settings(*existing, options, config, session.text);
@@ -158,6 +174,11 @@ int deploy(Session& session, const DeployOptions& options) {
         deployment = ensure_started(session, std::move(*existing));
     } else {
         deployment = create(session, wanted, std::move(config));
+        const std::string reason = text_of(deployment, "engine_reason");
+        if (!reason.empty()) {
+            session.terminal.note(
+                session.text(phrases::engine_chosen, printable(text_of(deployment, "engine")), printable(reason)));
+        }
     }
     if (options.wait) deployment = wait_until_running(session, std::move(deployment));
     report_state(session, deployment);

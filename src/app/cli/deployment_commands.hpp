@@ -8,7 +8,8 @@
 namespace llmm::app::cli {
 
 struct DeployOptions {
-    std::string model, name;
+    std::string model, name;  // with the engine "external" the model is the server's address
+    std::string engine;       // empty: the service chooses
     std::optional<int> port;
     std::optional<long> context, parallel, gpu_layers;
     std::vector<std::string> settings;  // "key=value"

@@ -90,6 +90,9 @@ inline constexpr Phrase rm_command{"Remove a local model, or a deployment", "删
 inline constexpr Phrase rm_deployment_option{"Remove this deployment instead of a model", "删除此部署，而不是模型"};
 inline constexpr Phrase deploy_command{"Deploy a local model", "部署本地模型"};
 inline constexpr Phrase name_option{"Name of the deployment", "部署名称"};
+inline constexpr Phrase engine_option{
+    "What runs it (else the service chooses); with external, MODEL is the address of a running server",
+    "运行模型的引擎（默认由服务选择）；external 时 MODEL 为已运行服务器的地址"};
 inline constexpr Phrase port_option{"Port of the engine (1024-65535; else a free one)",
                                     "引擎端口（1024-65535；默认取空闲端口）"};
 inline constexpr Phrase context_option{"Tokens of context for each request", "每个请求的上下文长度（token）"};
@@ -203,6 +206,7 @@ inline constexpr Phrase other_settings{
 inline constexpr Phrase starting{"Starting {} … {}", "正在启动 {} …… {}"};
 inline constexpr Phrase starts{"{} is starting; `llm-manager ps` shows when it runs.",
                                "{} 正在启动；`llm-manager ps` 可查看状态。"};
+inline constexpr Phrase engine_chosen{"Engine: {} ({})", "引擎：{}（{}）"};
 inline constexpr Phrase running_at{"{} is running at {}.", "{} 正在运行，地址 {}。"};
 inline constexpr Phrase running{"{} is running.", "{} 正在运行。"};
 inline constexpr Phrase stopping{"{} is stopping.", "{} 正在停止。"};

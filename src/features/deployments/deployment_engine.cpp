@@ -66,8 +66,10 @@ Task<EngineChoice> choose_engine(const engines::EngineSet& engines, std::string 
                 Text{"it has nothing that fits this machine and these settings", "没有适合本机及所给参数的选项"};
         if (!found.reason) {
             const std::string version = found.version ? " " + *found.version : "";
-            co_return EngineChoice{engine.get(),
-                                   fmt::format("{}{} runs {} on this machine", name, version, upper(format))};
+            std::string why = fmt::format("{}{} runs {} on this machine", name, version, upper(format));
+            for (const Detail& passed : reasons)
+                why += fmt::format("; not {}: {}", passed.name, std::get<Text>(passed.value).en);
+            co_return EngineChoice{engine.get(), std::move(why)};
         }
         reasons.push_back({name, *found.reason});
         // One that says how it is had is what is missing; the others are alternatives.

@@ -28,7 +28,8 @@ json::object to_json(const DeploymentMetrics& all) {
             {"prompt_tokens_per_second", or_null(metrics.prompt_tokens_per_second)},
             {"generated_tokens_per_second", or_null(metrics.generated_tokens_per_second)},
             {"time_to_first_token_seconds", or_null(metrics.time_to_first_token_seconds)},
-            {"kv_cache_usage", or_null(metrics.kv_cache_usage)}};
+            {"kv_cache_usage", or_null(metrics.kv_cache_usage)},
+            {"counted_here", json::value_from(all.counted_here)}};
 }
 
 }  // namespace

@@ -360,7 +360,7 @@ Task<EngineLease> Reconciler::wait_ready(Clock::time_point deadline, std::uint64
         const auto row = co_await deps_.store.find(id_);
         if (!row) fail(ErrorCode::deployment_not_found, "there is no deployment {}", "部署 {} 不存在", id_.str());
         if (row->desired == Desired::stopped && row->on_demand && !finishing_) {
-            co_await deps_.store.set_desired(id_, Desired::running);
+            co_await deps_.store.run_on_demand(id_);
             retry();
             continue;
         }

@@ -185,13 +185,32 @@ Task<> Runner::spawn() {
     was_ready_ = false;
     started_ = healthy_at_ = measured_at_ = Clock::now();
     log_start_ = co_await deps_.files.run([this] { return log_size(settings_.log); });
-    instance_ = co_await deps_.engine->start(order, std::move(*prepared));
+    std::exception_ptr failure;
+    try {
+        instance_ = co_await deps_.engine->start(order, *prepared);
+    } catch (const Error&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        co_await clear_away(order, std::move(*prepared));
+        std::rethrow_exception(failure);
+    }
     take_record(row_, instance_->record());
     log::info(
         "engine started",
         {{"deployment", wanted_.name}, {"engine", wanted_.engine}, {"pid", row_.process ? row_.process->pid : 0}});
     co_await deps_.store.update_instance(row_);
     deps_.owner.runner_changed();
+}
+
+// A start may have failed with half of it done: a key written, a container made.
+Task<> Runner::clear_away(engines::Order order, engines::Record record) {
+    try {
+        const auto left = co_await deps_.engine->adopt(std::move(order), std::move(record));
+        if (left) co_await left->stop(milliseconds(0));
+    } catch (const Error& error) {
+        log::warning("what a start left can't be removed", {{"deployment", wanted_.id.str()}, {"error", error.what()}});
+    }
 }
 
 Task<> Runner::reserve_memory(InstanceId id) {

@@ -160,6 +160,7 @@ class Runner {
     Task<> turn();
     Task<> begin();
     Task<> spawn();
+    Task<> clear_away(engines::Order order, engines::Record record);
     Task<> reserve_memory(InstanceId id);
     void give_back_memory();
     Task<> watch();

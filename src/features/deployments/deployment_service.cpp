@@ -241,7 +241,7 @@ Task<> DeploymentService::start() {
     }
 }
 
-Task<> DeploymentService::stop(bool leave_engines) {
+Task<> DeploymentService::shut_down(bool leave_engines) {
     for (const auto& [id, loop] : impl_->reconcilers) {
         loop->finish(leave_engines ? Runner::Leave::running : Runner::Leave::stopped);
     }
@@ -383,8 +383,6 @@ Task<std::pair<Deployment, bool>> DeploymentService::stop(std::string id_or_name
     const Deployment before = co_await impl_->find(std::move(id_or_name));
     const bool stopped = before.desired == Desired::stopped && before.status == Status::stopped;
     if (stopped && !before.on_demand) co_return std::pair(before, false);
-    // Who stops it does not want the next request to start it again.
-    if (before.on_demand) co_await impl_->deps.store.update(before.id, {.on_demand = false});
     co_await impl_->deps.store.set_desired(before.id, Desired::stopped);
     impl_->loop_of(before.id)->poke();
     co_return std::pair(co_await impl_->announced(before.id), true);

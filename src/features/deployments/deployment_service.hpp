@@ -65,7 +65,7 @@ class DeploymentService {
     Task<> start();
     // Ends the loops. Engines keep running when `leave_engines` (a restart of the manager adopts them), else they are
     // stopped.
-    Task<> stop(bool leave_engines);
+    Task<> shut_down(bool leave_engines);
 
     // MODEL_NOT_FOUND, MODEL_NOT_READY, UNSUPPORTED_FORMAT, NAME_TAKEN, ENGINE_UNAVAILABLE, PORT_IN_USE,
     // VALIDATION_FAILED, INSUFFICIENT_MEMORY.

@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 
+#include <fmt/format.h>
+
 namespace llmm::deployments {
 namespace {
 
@@ -21,6 +23,11 @@ constexpr std::size_t kColumnCount = 22;
 
 constexpr std::string_view kInstanceColumns =
     "deployment_id, id, state, pid, start_ticks, boot_id, endpoint, memory_bytes, started_at, container_id, spec";
+
+constexpr std::string_view kRunWhere =
+    "UPDATE deployments SET desired = 'running', "
+    "last_error = CASE WHEN status IN ('stopped', 'failed') THEN NULL ELSE last_error END, "
+    "status = CASE WHEN status IN ('stopped', 'failed') THEN 'deploying' ELSE status END, updated_at = ? WHERE";
 
 constexpr std::array kSortFields{storage::SortField{"created_at", "created_at"},
                                  storage::SortField{"updated_at", "updated_at"},
@@ -211,16 +218,17 @@ Task<bool> DeploymentStore::update(DeploymentId id, Wishes wishes) {
 Task<> DeploymentStore::set_desired(DeploymentId id, Desired desired) {
     co_await database_.write([&](Session& session) {
         if (desired == Desired::stopped) {
-            session.execute("UPDATE deployments SET desired = 'stopped', updated_at = ? WHERE id = ?", now(), id);
+            session.execute("UPDATE deployments SET desired = 'stopped', on_demand = 0, updated_at = ? WHERE id = ?",
+                            now(), id);
             return;
         }
-        session.execute(
-            "UPDATE deployments SET desired = 'running', "
-            "last_error = CASE WHEN status IN ('stopped', 'failed') THEN NULL ELSE last_error END, "
-            "status = CASE WHEN status IN ('stopped', 'failed') THEN 'deploying' ELSE status END, updated_at = ? WHERE "
-            "id = ?",
-            now(), id);
+        session.execute(fmt::format("{} id = ?", kRunWhere), now(), id);
     });
+}
+
+Task<> DeploymentStore::run_on_demand(DeploymentId id) {
+    co_await database_.write(
+        [&](Session& session) { session.execute(fmt::format("{} id = ? AND on_demand = 1", kRunWhere), now(), id); });
 }
 
 Task<> DeploymentStore::set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu) {

@@ -44,8 +44,11 @@ class DeploymentStore {
         std::optional<bool> on_demand = {}, pinned = {};
     };
     Task<bool> update(DeploymentId id, Wishes wishes);  // NAME_TAKEN
-    // A wish to run takes a stopped or failed deployment to deploying and forgets its last error.
+    // A wish to run takes a stopped or failed deployment to deploying and forgets its last error. Who stops it does not
+    // want the next request to start it again: with a wish to stop it is on demand no more.
     Task<> set_desired(DeploymentId id, Desired desired);
+    // A request's wish to run: nothing when somebody has stopped it meanwhile.
+    Task<> run_on_demand(DeploymentId id);
     // What an instance was let in with; nullopt: not known.
     Task<> set_memory(DeploymentId id, std::optional<std::int64_t> host, std::optional<std::int64_t> gpu);
 

@@ -46,6 +46,13 @@ std::string device_of(const Gpu& gpu) {
     return gpu.uuid.value_or(fmt::format("{}-{}", hardware::name_of(gpu.vendor), gpu.index));
 }
 
+std::uint64_t without_weights(std::int64_t measured, const engines::MemoryEstimate& estimate) {
+    auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(0, measured));
+    for (const engines::MemoryTerm& term : estimate.terms)
+        if (term.name == "weights" && term.place == Place::host) left -= std::min(left, term.bytes.value_or(0));
+    return left;
+}
+
 std::string joined(const std::vector<std::string>& devices) {
     return fmt::format("{}", fmt::join(devices, ","));
 }
@@ -72,18 +79,26 @@ Task<std::optional<llama_server::ModelShape>> MemoryPlanner::shape_of(ModelId mo
     co_return std::nullopt;
 }
 
-Task<MemoryPlanner::Facts> MemoryPlanner::facts(Deployment wanted, std::vector<Gpu> gpus) {
+std::optional<llama_server::MemorySettings> MemoryPlanner::settings_of(const Deployment& wanted, bool has_gpu) const {
+    const engines::Engine* engine = deps_.engines.find(wanted.engine);
+    return engine ? engine->memory_settings(wanted.config, wanted.gpu_device, has_gpu) : std::nullopt;
+}
+
+Task<MemoryPlanner::Facts> MemoryPlanner::facts(Deployment wanted, std::vector<Gpu> gpus,
+                                                std::optional<llama_server::ModelShape> shape) {
+    const bool seen = !shape;
     Facts facts;
     const std::vector<Gpu> chosen = chosen_gpus(wanted.gpu_device, std::move(gpus));
-    const auto settings = memory_settings_of(wanted.engine, wanted.config, wanted.gpu_device, !chosen.empty());
+    const auto settings = settings_of(wanted, !chosen.empty());
     const bool on_gpu = settings && settings->gpu_layers > 0;
     if (on_gpu) std::ranges::transform(chosen, std::back_inserter(facts.devices), device_of);
     if (!on_gpu) facts.devices.emplace_back(kRam);
-    const auto shape = settings ? co_await shape_of(wanted.model_id) : std::nullopt;
+    if (settings && seen) shape = co_await shape_of(wanted.model_id);
     if (!settings || !shape) co_return facts;
     facts.settings = settings->key();
     facts.estimate = llama_server::estimate_memory(*shape, *settings);
-    facts.peak = co_await deps_.peaks.find(wanted.model_id, wanted.engine, facts.settings, joined(facts.devices));
+    if (seen)
+        facts.peak = co_await deps_.peaks.find(wanted.model_id, wanted.engine, facts.settings, joined(facts.devices));
     facts.known = facts.estimate.is_known() || (facts.peak && (!on_gpu || facts.peak->gpu));
 
     std::uint64_t host = facts.estimate.at_least(Place::host), gpu = facts.estimate.at_least(Place::gpu);
@@ -104,7 +119,7 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
     std::vector<Reservation> all;
     std::vector<pid_t> pids;
     for (const Deployment& deployment : co_await deps_.deployments.all()) {
-        std::optional<Bytes> calculated;
+        std::optional<Facts> calculated;
         for (const Instance& instance : deployment.instances) {
             Reservation reservation{.instance = instance.id,
                                     .deployment = deployment.id,
@@ -114,8 +129,13 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
             if (const auto known = admitted_.find(instance.id); known != admitted_.end()) {
                 reservation.bytes = known->second;
             } else {
-                if (!calculated) calculated = (co_await facts(deployment, gpus)).needs;
-                reservation.bytes = *calculated;
+                if (!calculated) calculated = co_await facts(deployment, gpus);
+                reservation.bytes = calculated->needs;
+            }
+            if (!instance.process && instance.memory_bytes) {
+                // A container tells the sum: what is more than the weights is no mapped page.
+                if (!calculated) calculated = co_await facts(deployment, gpus);
+                reservation.taken[std::string(kRam)] = without_weights(*instance.memory_bytes, calculated->estimate);
             }
             const auto now = activity ? activity(deployment.id, instance.id) : std::nullopt;
             reservation.may_go = now && !now->busy;
@@ -151,10 +171,39 @@ Task<std::vector<Reservation>> MemoryPlanner::reservations(std::vector<Gpu> gpus
 }
 
 Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted) {
+    return plan(std::move(wanted), std::nullopt);
+}
+
+Task<MemoryPlan> MemoryPlanner::plan_unseen(llama_server::ModelShape shape, std::string engine) {
+    const DeploymentId none = DeploymentId::trusted("");
+    return plan({.id = none,
+                 .model_id = ModelId::trusted(""),
+                 .model_ref = {},
+                 .name = {},
+                 .engine = std::move(engine),
+                 .engine_reason = {},
+                 .status = Status::stopped,
+                 .desired = Desired::stopped,
+                 .port = {},
+                 .gpu_device = "auto",
+                 .config = "{}",
+                 .effective = {},
+                 .replicas = 1,
+                 .idle_unload_seconds = 0,
+                 .last_error = {},
+                 .restarts = 0,
+                 .instances = {},
+                 .created_at = {},
+                 .updated_at = {}},
+                std::move(shape));
+}
+
+Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted, std::optional<llama_server::ModelShape> shape) {
+    const bool seen = !shape;
     std::vector<Gpu> gpus;
     std::optional<hardware::Ram> ram;
     co_await deps_.files.run([&] { gpus = deps_.gpus.read(); });
-    Facts facts = co_await this->facts(wanted, gpus);
+    Facts facts = co_await this->facts(wanted, gpus, std::move(shape));
     std::vector<Reservation> others = co_await reservations(gpus);
     // A new instance does not end the old one, which is replaced when the new one answers.
     for (Reservation& other : others)
@@ -187,7 +236,7 @@ Task<MemoryPlan> MemoryPlanner::plan(Deployment wanted) {
     plan.shortages = shortages(plan.needs, plan.memory, keep_free_);
     if (!plan.fits()) {
         plan.evictions = choose_evictions(plan.shortages, others);
-        plan.ways_out = co_await ways_out(wanted, plan, others);
+        if (seen) plan.ways_out = co_await ways_out(wanted, plan, others);
     }
     co_return plan;
 }
@@ -204,7 +253,7 @@ Task<std::vector<WayOut>> MemoryPlanner::ways_out(Deployment wanted, MemoryPlan 
             total += amount;
         return total;
     };
-    const auto settings = memory_settings_of(wanted.engine, wanted.config, wanted.gpu_device, true);
+    const auto settings = settings_of(wanted, true);
     for (std::int64_t context = settings ? settings->context_size / 2 : 0; context >= kLeastContext; context /= 2) {
         Deployment smaller = wanted;
         smaller.config = with_context_size(wanted.config, context);

@@ -5,6 +5,7 @@
 #include "features/deployments/memory_plan.hpp"
 #include "features/deployments/memory_store.hpp"
 #include "features/models/model.hpp"
+#include "integrations/engines/engine.hpp"
 #include "integrations/engines/llama_server/memory_estimate.hpp"
 #include "integrations/hardware/gpu_reader.hpp"
 
@@ -37,6 +38,7 @@ class MemoryPlanner {
         models::ModelService& models;
         BlockingPool& files;
         const hardware::GpuReader& gpus;
+        const engines::EngineSet& engines;
         hardware::KernelFiles kernel = {};  // where the free memory is read
     };
     // `keep_free`: bytes of every device that nobody gets.
@@ -44,6 +46,9 @@ class MemoryPlanner {
 
     // Where it would run, what it needs and what stands in the way. Starts nothing.
     Task<MemoryPlan> plan(Deployment wanted);
+    // The same for a model that is not here, by what is known of it: an engine of the kind that is asked, with its own
+    // settings. No ways out are looked for.
+    Task<MemoryPlan> plan_unseen(engines::llama_server::ModelShape shape, std::string engine);
     // Reserves it for an instance, or throws INSUFFICIENT_MEMORY. A need that is not known is let in. Idle deployments
     // that agreed to it are ended when that makes room.
     Task<MemoryPlan> admit(Deployment wanted, InstanceId instance);
@@ -58,7 +63,10 @@ class MemoryPlanner {
 
   private:
     struct Facts;  // of one model and deployment: where it runs, the formula's sum, the peak
-    Task<Facts> facts(Deployment wanted, std::vector<hardware::Gpu> gpus);
+    std::optional<engines::llama_server::MemorySettings> settings_of(const Deployment& wanted, bool has_gpu) const;
+    Task<Facts> facts(Deployment wanted, std::vector<hardware::Gpu> gpus,
+                      std::optional<engines::llama_server::ModelShape> shape = {});
+    Task<MemoryPlan> plan(Deployment wanted, std::optional<engines::llama_server::ModelShape> shape);
     Task<std::optional<engines::llama_server::ModelShape>> shape_of(ModelId model);
     Task<std::vector<Reservation>> reservations(std::vector<hardware::Gpu> gpus);
     Task<std::vector<WayOut>> ways_out(Deployment wanted, MemoryPlan plan, std::vector<Reservation> others);

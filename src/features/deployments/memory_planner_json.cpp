@@ -1,14 +1,12 @@
 #include "features/deployments/memory_planner_json.hpp"
 
 #include "base/json/json.hpp"
-#include "integrations/engines/llama_server/llama_server_engine.hpp"
 
 #include <boost/json.hpp>
 
 namespace llmm::deployments {
 
 namespace json = boost::json;
-namespace llama_server = engines::llama_server;
 
 namespace {
 
@@ -29,21 +27,6 @@ const std::string& in(const Text& text, bool chinese) {
 }
 
 }  // namespace
-
-std::optional<llama_server::MemorySettings> memory_settings_of(const std::string& engine, const std::string& config,
-                                                               const std::string& gpu_device, bool has_gpu) {
-    if (engine != llama_server::kDescriptor.name) return std::nullopt;
-    const engines::Order order{.deployment = {},
-                               .instance = {},
-                               .name = {},
-                               .model = {},
-                               .model_ref = {},
-                               .gpu_device = gpu_device,
-                               .port = {},
-                               .config = config,
-                               .log = {}};
-    return llama_server::memory_settings(llama_server::options_of(order), has_gpu);
-}
 
 std::string with_context_size(const std::string& config, std::int64_t tokens) {
     json::value changed = parse_json(config);

@@ -170,7 +170,12 @@ TEST_F(Memory, TheFirstRequestStartsWhatIsOnDemand) {
 
     // Who stops it does not want the next request to start it.
     world.run(world.service->stop("lazy"));
+    EXPECT_FALSE(world.now(created).on_demand);
     EXPECT_EQ(error_of([&] { world.lease(created); }).code(), ErrorCode::state_conflict);
+    EXPECT_FALSE(world.now(created).on_demand);
+    // Nor does one that had seen it before it was stopped.
+    world.run(world.store.run_on_demand(created.id));
+    EXPECT_EQ(world.now(created).desired, Desired::stopped);
 }
 
 TEST_F(Memory, WhoWaitsForALoadIsToldHowFarItIs) {

@@ -1,7 +1,6 @@
 #include "features/models/hub_json.hpp"
 
 #include "base/json/json.hpp"
-#include "integrations/engines/memory.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -21,25 +20,16 @@ std::string_view name_of(formats::ModelFormat format) {
     return format == formats::ModelFormat::gguf ? "gguf" : "safetensors";
 }
 
-// Before the download nothing but sizes is known: see rough_need.
-json::object variant_json(const formats::Variant& variant, std::optional<std::uint64_t> memory) {
-    json::value fits(nullptr), reason(nullptr);
-    if (variant.size && memory) {
-        const std::uint64_t needed = engines::rough_need(*variant.size);
-        fits = needed <= *memory;
-        if (needed > *memory) {
-            reason = fmt::format("needs about {:.1f} GB, this machine has {:.1f} GB", static_cast<double>(needed) / 1e9,
-                                 static_cast<double>(*memory) / 1e9);
-        }
-    }
+json::object variant_json(const formats::Variant& variant, const VariantFit& fit) {
     return {{"name", variant.name},
             {"quantization", or_null(variant.quantization)},
             {"format", name_of(variant.format)},
             {"files", json::value_from(variant.files)},
             {"size", or_null(variant.size)},
-            {"fits", std::move(fits)},
-            {"fits_reason", std::move(reason)},
-            {"needed_bytes", or_null(variant.size.transform(engines::rough_need))}};
+            {"fits", or_null(fit.fits)},
+            {"fits_reason", fit.reason.empty() ? json::value(nullptr) : json::value(fit.reason)},
+            {"needed_bytes", or_null(fit.needed)},
+            {"needed_is_rough", fit.rough}};
 }
 
 }  // namespace
@@ -61,7 +51,7 @@ json::object to_json(Source source, const hubs::ModelSummary& model) {
             {"formats", json::value_from(model.formats)}};
 }
 
-json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memory_bytes) {
+json::object to_json(const RemoteModel& model, const std::vector<VariantFit>& fits) {
     json::object info = to_json(model.pinned.source, model.repository.summary);
     info["ref"] = model.pinned.str();
     info["revision"] = model.repository.revision;
@@ -73,7 +63,7 @@ json::object to_json(const RemoteModel& model, std::optional<std::uint64_t> memo
                                      {"lfs", file.sha256.has_value()}});
     }
     for (const formats::Variant& variant : model.content.variants)
-        variants.push_back(variant_json(variant, memory_bytes));
+        variants.push_back(variant_json(variant, fits.at(variants.size())));
     info["files"] = std::move(files);
     info["variants"] = std::move(variants);
     info["default_variant"] = model.chosen ? json::value(model.chosen->name) : json::value(nullptr);

@@ -92,7 +92,8 @@ Task<Response> HubRoutes::show(const Request& request) {
     http::QueryReader in(request);
     const std::string ref = in.required_text("ref", 2048);
     in.finish();
-    co_return http::ok_tagged(request, to_json(co_await hubs_.resolve(parse_model_ref(ref)), memory_bytes_));
+    const RemoteModel model = co_await hubs_.resolve(parse_model_ref(ref));
+    co_return http::ok_tagged(request, to_json(model, co_await fit_(model)));
 }
 
 Task<Response> HubRoutes::categories(const Request& request) {

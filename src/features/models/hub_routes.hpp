@@ -6,8 +6,7 @@ namespace llmm::models {
 
 class HubRoutes {
   public:
-    // memory_bytes: what this machine could give a model, when known.
-    HubRoutes(HubService& hubs, std::optional<std::uint64_t> memory_bytes) : hubs_(hubs), memory_bytes_(memory_bytes) {}
+    HubRoutes(HubService& hubs, FitCheck fit) : hubs_(hubs), fit_(std::move(fit)) {}
     void add_to(http::Router& router);
 
   private:
@@ -16,7 +15,7 @@ class HubRoutes {
     Task<http::Response> categories(const http::Request& request);
 
     HubService& hubs_;
-    std::optional<std::uint64_t> memory_bytes_;
+    FitCheck fit_;
 };
 
 }  // namespace llmm::models

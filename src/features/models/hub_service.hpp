@@ -7,6 +7,7 @@
 #include "integrations/hub.hpp"
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,15 @@ struct RemoteModel {
     formats::RepositoryContent content;
     const formats::Variant* chosen = nullptr;  // in content; nullptr: nothing to run
 };
+
+// Whether this machine could run a variant now. Made by those who deploy.
+struct VariantFit {
+    std::optional<std::uint64_t> needed;
+    std::optional<bool> fits;
+    std::string reason;  // when it does not
+    bool rough = false;  // from the size of the files alone
+};
+using FitCheck = std::function<Task<std::vector<VariantFit>>(const RemoteModel&)>;
 
 // What one source did for a question that went to all of them.
 struct SourceReport {

@@ -1,5 +1,7 @@
 #include "integrations/engines/engine.hpp"
 
+#include "integrations/engines/llama_server/memory_estimate.hpp"
+
 namespace llmm::engines {
 
 std::string Engine::complete(const std::string& config, std::string_view) const {
@@ -7,6 +9,11 @@ std::string Engine::complete(const std::string& config, std::string_view) const 
 }
 
 std::optional<MetricNames> Engine::metrics(const std::string&) const {
+    return std::nullopt;
+}
+
+std::optional<llama_server::MemorySettings> Engine::memory_settings(const std::string&, const std::string&,
+                                                                    bool) const {
     return std::nullopt;
 }
 

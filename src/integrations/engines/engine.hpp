@@ -19,6 +19,10 @@
 // is used from the event loop only.
 namespace llmm::engines {
 
+namespace llama_server {
+struct MemorySettings;
+}
+
 // What one instance is started for.
 struct Order {
     std::string deployment, instance;  // ids
@@ -91,6 +95,11 @@ class Engine {
     virtual std::string complete(const std::string& config, std::string_view format) const;
     // Under which names instances with this config tell their metrics at /metrics; nothing: they tell none.
     virtual std::optional<MetricNames> metrics(const std::string& config) const;
+    // What its use of memory depends on, of an engine that uses it as llama.cpp does; nullopt: how it does is not
+    // known. `has_gpu`: this machine has one.
+    virtual std::optional<llama_server::MemorySettings> memory_settings(const std::string& config,
+                                                                        const std::string& gpu_device,
+                                                                        bool has_gpu) const;
     // Takes what is secret out of a config and keeps it where only this engine finds it; answers the rest.
     virtual Task<std::string> keep_secrets(std::string deployment, std::string config);
     virtual Task<> forget(std::string deployment);  // these secrets

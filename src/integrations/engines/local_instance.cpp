@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kMaxKeyFile = 256;
-constexpr std::string_view kKeySuffix = ".key";
+constexpr std::string_view kKeySuffix = ".key", kLinkSuffix = ".model";
 
 Variables device_variables(const std::string& gpu_device) {
     if (gpu_device == "auto") return {};
@@ -34,6 +34,13 @@ Variables local_environment(const LocalHost& host, const Order& order) {
 
 std::filesystem::path engine_key_file(const LocalHost& host, const std::string& instance) {
     return private_file(host.home, instance, kKeySuffix);
+}
+
+std::filesystem::path make_model_link(const LocalHost& host, const Order& order) {
+    const auto folder = private_file(host.home, order.instance, kLinkSuffix);
+    make_directories(folder);
+    std::filesystem::create_symlink(order.model, folder / order.name);
+    return folder;
 }
 
 SecretString make_engine_key(const LocalHost& host, const std::string& instance) {
@@ -95,6 +102,7 @@ void remove_leftovers(const LocalHost& host, const std::string& instance, const 
     remove_socket(endpoint);
     std::error_code missing;
     std::filesystem::remove(engine_key_file(host, instance), missing);
+    std::filesystem::remove_all(private_file(host.home, instance, kLinkSuffix), missing);
 }
 
 // Children of an engine that is kept have its environment too: they are of its session.

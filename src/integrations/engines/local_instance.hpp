@@ -29,6 +29,9 @@ Variables local_environment(const LocalHost& host, const Order& order);
 // A key that only this program and the engine know, in a file that only this user reads. Blocking.
 SecretString make_engine_key(const LocalHost& host, const std::string& instance);
 std::filesystem::path engine_key_file(const LocalHost& host, const std::string& instance);
+// A folder of this instance's own, with a link to the model that is called as the deployment is: for servers that call
+// a model by the path that they were given. Blocking.
+std::filesystem::path make_model_link(const LocalHost& host, const Order& order);
 // Empty when there is none. Blocking.
 SecretString read_engine_key(const LocalHost& host, const std::string& instance);
 HttpHeaders engine_key_headers(const SecretString& key);
@@ -59,7 +62,7 @@ class LocalInstance : public EngineInstance {
 // The process of a record, or the one that carries the instance's mark: a manager that was killed between the fork and
 // the note of the pid left a row without one.
 Task<std::optional<Process>> find_process(LocalHost host, std::string instance, Record record);
-// The socket and the key of an instance that is gone. Blocking.
+// The socket, the key and the model's link of an instance that is gone. Blocking.
 void remove_leftovers(const LocalHost& host, const std::string& instance, const Endpoint& endpoint);
 // Ends processes with the mark of this home that are not of the sessions of the kept ones.
 Task<> sweep_processes(LocalHost host, std::vector<Record> kept, std::chrono::milliseconds grace);

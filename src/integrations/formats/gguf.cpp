@@ -114,6 +114,15 @@ class GgufReader {
         return std::move(header_);
     }
 
+    std::optional<GgufHeader> read_beginning() {
+        read_counts();
+        read_pairs();
+        if (!in_.ok() && (in_.problem().kind != ProblemKind::incomplete || !header_.vocabulary_size))
+            return std::nullopt;
+        describe_model();
+        return std::move(header_);
+    }
+
   private:
     void invalid(Text message) { in_.fail(ProblemKind::invalid, std::move(message)); }
     void unsupported(Text message) { in_.fail(ProblemKind::unsupported, std::move(message)); }
@@ -487,6 +496,11 @@ class GgufReader {
 
 std::expected<GgufHeader, FormatProblem> read_gguf(const ByteSource& source) {
     return GgufReader(source).read();
+}
+
+std::optional<GgufHeader> read_gguf_beginning(const ByteSource& source) {
+    if (auto whole = read_gguf(source)) return std::move(*whole);
+    return GgufReader(source).read_beginning();
 }
 
 }  // namespace llmm::formats

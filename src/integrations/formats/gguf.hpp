@@ -74,5 +74,9 @@ struct GgufHeader {
 // Reads the header of a GGUF file, version 2 or 3, from its beginning. Takes time and memory in proportion to
 // the header only: arrays (a tokenizer's vocabulary) are passed over.
 std::expected<GgufHeader, FormatProblem> read_gguf(const ByteSource& source);
+// Of a file's first bytes: what they say about the model, in a file whose description comes before its vocabulary, as
+// all writers put it. Tensors are only counted where the bytes reach that far. nullopt: they say too little, or
+// nonsense.
+std::optional<GgufHeader> read_gguf_beginning(const ByteSource& source);
 
 }  // namespace llmm::formats

@@ -295,6 +295,30 @@ TEST(Gguf, messages_show_nothing_but_short_plain_text) {
     EXPECT_EQ(for_message(std::string(200, 'x')).size(), 67u);
 }
 
+TEST(Gguf, the_beginning_tells_the_shape_once_the_vocabulary_begins) {
+    const std::string text = file("share/demo/tiny-chat.q8_0.gguf");
+    const auto whole = read(text);
+    ASSERT_TRUE(whole);
+    std::size_t told = 0;
+    for (std::size_t size = 0; size < whole->data_offset; size += 97) {
+        const auto bytes = std::as_bytes(std::span(text).first(size));
+        const auto header = read_gguf_beginning(MemorySource(bytes, text.size()));
+        if (!header) {
+            EXPECT_EQ(told, 0u) << "more bytes tell less";
+            continue;
+        }
+        ++told;
+        EXPECT_EQ(header->architecture, whole->architecture) << size;
+        EXPECT_EQ(header->block_count, whole->block_count) << size;
+        EXPECT_EQ(header->head_count_kv, whole->head_count_kv) << size;
+        EXPECT_EQ(header->vocabulary_size, whole->vocabulary_size) << size;
+    }
+    EXPECT_GT(told, 10u);
+    EXPECT_EQ(read_gguf_beginning(MemorySource(std::as_bytes(std::span(text)))), *whole);
+    const std::string other(4096, 'x');
+    EXPECT_FALSE(read_gguf_beginning(MemorySource(std::as_bytes(std::span(other)))));
+}
+
 TEST(Gguf, a_vocabulary_of_256k_tokens_takes_milliseconds) {
     constexpr std::uint64_t kTokens = 256 * 1024;
     std::string tokens, scores(kTokens * 4, '\0');

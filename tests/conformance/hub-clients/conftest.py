@@ -35,7 +35,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def ollama():
-    return client("go/bin/ollama", "ollama")
+    return client("../ollama/bin/ollama", "ollama")
 
 
 @pytest.fixture

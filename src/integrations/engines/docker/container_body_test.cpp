@@ -1,5 +1,6 @@
 #include "base/json/json.hpp"
 #include "integrations/engines/docker/docker_engine.hpp"
+#include "support/hostile_texts.hpp"
 
 #include <boost/json.hpp>
 #include <gmock/gmock.h>
@@ -84,51 +85,9 @@ TEST(ContainerBody, names_gpus_in_one_of_the_two_ways) {
 // Whatever somebody writes into the fields that are theirs, the container is the same but for the value in its place.
 TEST(ContainerBody, hostile_texts_change_nothing_beyond_their_place) {
     const auto engine = engine_for_test();
-    const std::vector<std::string> texts{"--privileged",
-                                         "-v/:/host",
-                                         "; rm -rf /",
-                                         "$(reboot)",
-                                         "`id`",
-                                         "a\" , \"Privileged\": true, \"x\":\"",
-                                         "\n--host=0.0.0.0",
-                                         "\r\nX: y",
-                                         "{model}",
-                                         "{value}",
-                                         "{{",
-                                         "}}",
-                                         "{",
-                                         "%s%n",
-                                         "../../etc/passwd",
-                                         "/var/run/docker.sock:/x",
-                                         "\\u0000",
-                                         std::string("a\0b", 3),
-                                         "--entrypoint=/bin/sh",
-                                         "' OR 1=1 --",
-                                         "模型",
-                                         "{\"HostConfig\":{}}",
-                                         "--ctx-size=1",
-                                         "half,full",
-                                         "half\n",
-                                         " half",
-                                         "HALF",
-                                         "0x10",
-                                         "1e3",
-                                         "-1",
-                                         "4097",
-                                         "9223372036854775808",
-                                         "null",
-                                         "true",
-                                         "[]",
-                                         "{}",
-                                         "NetworkMode=host",
-                                         "--pid=host",
-                                         "--cap-add=ALL",
-                                         "image:latest",
-                                         "evil.example/backdoor:1",
-                                         "@sha256:00"};
     int cases = 0, refused = 0;
     const std::string plain = json::serialize(body_of(engine, order_for_test()));
-    for (const std::string& text : texts) {
+    for (const std::string& text : test::hostile_texts()) {
         for (const char* key : {"context_size", "dtype", "image", "environment", "arguments"}) {
             // As a config's value, whatever its type: refused before any body is made.
             ++cases;
@@ -138,6 +97,15 @@ TEST(ContainerBody, hostile_texts_change_nothing_beyond_their_place) {
         // As a key of a config.
         ++cases;
         if (!engine.check(json::serialize(json::object{{text, 1}})).empty()) ++refused;
+        // As a name: the value of its flag, and nothing else.
+        ++cases;
+        Order order = order_for_test();
+        order.name = text;
+        json::object named = body_of(engine, order);
+        EXPECT_EQ(named.at("Cmd").as_array().at(3), json::value(text)) << text;
+        named["Cmd"].as_array()[3] = "tiny";
+        EXPECT_EQ(json::serialize(named), plain) << text;
+        ++refused;
         // As a model's file name: one argument and one mount, and no more.
         ++cases;
         json::object body = body_of(engine, order_for_test(), text);
@@ -150,7 +118,7 @@ TEST(ContainerBody, hostile_texts_change_nothing_beyond_their_place) {
         ++refused;
     }
     EXPECT_EQ(refused, cases);
-    EXPECT_GE(cases, 200);
+    EXPECT_GE(cases, 300);
 }
 
 }  // namespace

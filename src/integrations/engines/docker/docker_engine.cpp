@@ -228,6 +228,14 @@ std::optional<MetricNames> DockerEngine::metrics(const std::string& config) cons
     return engine && !engine->metrics().empty() ? std::optional(engine->metric_names()) : std::nullopt;
 }
 
+std::optional<llama_server::MemorySettings> DockerEngine::memory_settings(const std::string& config,
+                                                                          const std::string& gpu_device,
+                                                                          bool has_gpu) const {
+    const EngineTemplate* engine = template_of(*templates_, config);
+    if (!engine) return std::nullopt;
+    return engine->memory_settings(config, has_gpu && engine->uses_gpus() && gpu_device != "cpu");
+}
+
 Details DockerEngine::check(const std::string& config) const {
     return check_config(*templates_, config);
 }

@@ -41,6 +41,9 @@ class DockerEngine final : public Engine {
     Task<Availability> availability() override;
     Details check(const std::string& config) const override;
     std::optional<MetricNames> metrics(const std::string& config) const override;
+    std::optional<llama_server::MemorySettings> memory_settings(const std::string& config,
+                                                                const std::string& gpu_device,
+                                                                bool has_gpu) const override;
     std::string complete(const std::string& config, std::string_view format) const override;
     Task<Record> prepare(const Order& order) override;
     Task<std::unique_ptr<EngineInstance>> start(Order order, Record prepared) override;

@@ -111,6 +111,20 @@ std::optional<MetricNames> LlamaServerEngine::metrics(const std::string&) const 
     return *metric_names("llama.cpp");
 }
 
+std::optional<MemorySettings> LlamaServerEngine::memory_settings(const std::string& config,
+                                                                 const std::string& gpu_device, bool has_gpu) const {
+    const Order order{.deployment = {},
+                      .instance = {},
+                      .name = {},
+                      .model = {},
+                      .model_ref = {},
+                      .gpu_device = gpu_device,
+                      .port = {},
+                      .config = config,
+                      .log = {}};
+    return llama_server::memory_settings(options_of(order), has_gpu);
+}
+
 Details LlamaServerEngine::check(const std::string& config) const {
     return validate(parse_own_json(config));
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include "integrations/engines/engine.hpp"
 #include "integrations/engines/llama_server/llama_server.hpp"
+#include "integrations/engines/llama_server/memory_estimate.hpp"
 #include "integrations/engines/local_instance.hpp"
 
 #include <filesystem>
@@ -19,6 +20,8 @@ class LlamaServerEngine final : public Engine {
     Task<Availability> availability() override;
     Details check(const std::string& config) const override;
     std::optional<MetricNames> metrics(const std::string& config) const override;
+    std::optional<MemorySettings> memory_settings(const std::string& config, const std::string& gpu_device,
+                                                  bool has_gpu) const override;
     Task<Record> prepare(const Order& order) override;
     Task<std::unique_ptr<EngineInstance>> start(Order order, Record prepared) override;
     Task<std::unique_ptr<EngineInstance>> adopt(Order order, Record record) override;

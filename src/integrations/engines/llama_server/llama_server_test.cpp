@@ -3,6 +3,7 @@
 #include "base/json/json.hpp"
 #include "integrations/engines/failure.hpp"
 #include "support/event_loop.hpp"
+#include "support/hostile_texts.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <fstream>
@@ -154,6 +155,45 @@ TEST(LlamaServerCommandLine, refuses_names_that_could_mean_something_else) {
     }
     EXPECT_EQ(field_of([](Launch& launch) { launch.endpoint = UnixEndpoint{"/" + std::string(101, 'x') + ".sock"}; }),
               "");
+}
+
+// Whatever somebody writes into the fields that are theirs, the command line is the same but for the value in its
+// place.
+TEST(LlamaServerCommandLine, hostile_texts_change_nothing_beyond_their_place) {
+    const std::vector<std::string> plain = command_line(launch_with("{}"));
+    const auto place_of = [&plain](std::string_view flag) {
+        return static_cast<std::size_t>(std::ranges::find(plain, flag) - plain.begin()) + 1;
+    };
+    int cases = 0;
+    for (const std::string& text : test::hostile_texts()) {
+        for (const EngineOption& option : kDescriptor.options) {
+            ++cases;
+            EXPECT_THAT(names_of(validate(json::object{{option.key, text}})), ElementsAre(std::string(option.key)))
+                << text;
+        }
+        for (const char* key : {"environment", "arguments", "program", "image", "model"}) {
+            ++cases;
+            EXPECT_THAT(names_of(validate(json::object{{key, text}})), ElementsAre(std::string(key))) << text;
+        }
+        const auto changes_only = [&](Launch launch, std::size_t place, const std::string& before) {
+            ++cases;
+            try {
+                std::vector<std::string> arguments = command_line(launch);
+                ASSERT_EQ(arguments.size(), plain.size()) << text;
+                arguments[place] = before;
+                EXPECT_EQ(arguments, plain) << text;
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), ErrorCode::validation_failed) << text;
+            }
+        };
+        Launch named = launch_with("{}");
+        named.alias = text;
+        changes_only(named, place_of("--alias"), "tiny-chat");
+        Launch placed = launch_with("{}");
+        placed.model = "/models/" + text;
+        changes_only(placed, place_of("--model"), "/models/a b.gguf");
+    }
+    EXPECT_GE(cases, 700);
 }
 
 TEST(LlamaServerCommandLine, gives_a_small_environment_and_the_callers) {

@@ -111,12 +111,27 @@ std::string name_for(const std::string& deployment) {
     fail(ErrorCode::engine_failed, "Ollama can't {}: {}", "Ollama 无法{}：{}", what, why);
 }
 
+// Ollama shows its log to nobody: that of a deployment holds what it answered.
+struct AnswerLog {
+    BlockingPool& files;
+    std::filesystem::path path;
+};
+
+Task<> note(const AnswerLog& log, std::string line) {
+    co_await log.files.run([&] {
+        make_directories(log.path.parent_path());
+        const UniqueFd file = open_file(log.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
+        line += '\n';
+        write_all(file.get(), std::as_bytes(std::span(line)), 0);  // O_APPEND: at the end
+    });
+}
+
 // Lines {"status":…}, the last {"status":"success"}; a failure is {"error":…}, also behind a 200.
-Task<> follow(Upstream& ollama, std::string target, json::value body, std::string what) {
+Task<> follow(Upstream& ollama, const AnswerLog& log, std::string target, json::value body, std::string what) {
     UpstreamRequest request = post(std::move(target), body, kSilenceLimit);
     request.headers.push_back({"Content-Type", "application/json"});
     request.connect_timeout = kConnectLimit;
-    std::string last;
+    std::string last, told;
     try {
         UpstreamResponse response = co_await ollama.send(std::move(request));
         std::string text;
@@ -127,6 +142,10 @@ Task<> follow(Upstream& ollama, std::string target, json::value body, std::strin
                 text.erase(0, end + 1);
                 const std::string error = text_at(parsed(last), "/error");
                 if (!error.empty()) throw_refused(what, error);
+                // A pull repeats itself with every piece.
+                const std::string status = text_at(parsed(last), "/status");
+                if (status != told) co_await note(log, fmt::format("ollama: {}", status));
+                told = status;
             }
             if (text.size() > kMaxAnswer) throw_refused(what, "a line without an end");
         }
@@ -174,8 +193,8 @@ Task<> keep(Upstream& ollama, std::string name, int seconds_alive, milliseconds 
 
 class OllamaModel final : public EngineInstance {
   public:
-    OllamaModel(std::shared_ptr<Upstream> ollama, Endpoint endpoint, std::string name)
-        : ollama_(std::move(ollama)), endpoint_(std::move(endpoint)), name_(std::move(name)) {}
+    OllamaModel(std::shared_ptr<Upstream> ollama, Endpoint endpoint, std::string name, AnswerLog log)
+        : ollama_(std::move(ollama)), endpoint_(std::move(endpoint)), name_(std::move(name)), log_(std::move(log)) {}
 
     Record record() const override { return {.process = {}, .container = {}, .endpoint = to_string(endpoint_)}; }
     std::shared_ptr<Upstream> upstream() const override { return ollama_; }
@@ -219,6 +238,7 @@ class OllamaModel final : public EngineInstance {
     Task<> stop(milliseconds) override {
         try {
             co_await keep(*ollama_, name_, 0, kAnswerLimit);
+            co_await note(log_, fmt::format("ollama: {} unloaded", name_));
         } catch (const Error& error) {
             if (error.code() != ErrorCode::engine_unavailable) throw;
         }
@@ -228,6 +248,7 @@ class OllamaModel final : public EngineInstance {
     std::shared_ptr<Upstream> ollama_;
     Endpoint endpoint_;
     std::string name_;
+    AnswerLog log_;
     Text problem_{"Ollama does not answer", "Ollama 无响应"};
 };
 
@@ -351,11 +372,12 @@ Task<> OllamaEngine::send_blob(std::string digest, std::filesystem::path file) {
 }
 
 Task<> OllamaEngine::create(std::string name, const Order& order) {
+    const AnswerLog log{local_.files, order.log};
     json::object body{
         {"model", name}, {"stream", true}, {"parameters", json::object{{"num_ctx", context_of(order.config)}}}};
     if (order.model_ref.starts_with(kPulled)) {
         const std::string source = order.model_ref.substr(kPulled.size());
-        co_await follow(*ollama_, "/api/pull", json::object{{"model", source}}, "pull the model");
+        co_await follow(*ollama_, log, "/api/pull", json::object{{"model", source}}, "pull the model");
         body["from"] = source;
     } else {
         json::object files;
@@ -366,7 +388,7 @@ Task<> OllamaEngine::create(std::string name, const Order& order) {
         }
         body["files"] = std::move(files);
     }
-    co_await follow(*ollama_, "/api/create", body, "register the model");
+    co_await follow(*ollama_, log, "/api/create", body, "register the model");
 }
 
 Task<Record> OllamaEngine::prepare(const Order& order) {
@@ -377,11 +399,16 @@ Task<Record> OllamaEngine::prepare(const Order& order) {
 }
 
 std::unique_ptr<EngineInstance> OllamaEngine::instance(const Order& order) const {
-    return std::make_unique<OllamaModel>(ollama_, endpoint_, name_for(order.deployment));
+    return std::make_unique<OllamaModel>(ollama_, endpoint_, name_for(order.deployment),
+                                         AnswerLog{local_.files, order.log});
 }
 
 Task<std::unique_ptr<EngineInstance>> OllamaEngine::start(Order order, Record) {
-    co_await keep(*ollama_, name_for(order.deployment), -1, kLoadLimit);
+    const std::string name = name_for(order.deployment);
+    co_await keep(*ollama_, name, -1, kLoadLimit);
+    const auto loaded = co_await find_loaded(*ollama_, name);
+    co_await note(AnswerLog{local_.files, order.log},
+                  fmt::format("ollama: {} loaded, {} bytes", name, loaded ? loaded->size : 0));
     co_return instance(order);
 }
 

@@ -86,6 +86,13 @@ std::optional<MetricNames> ProcessEngine::metrics(const std::string& config) con
     return engine && !engine->metrics().empty() ? std::optional(engine->metric_names()) : std::nullopt;
 }
 
+std::optional<llama_server::MemorySettings> ProcessEngine::memory_settings(const std::string& config,
+                                                                           const std::string& gpu_device,
+                                                                           bool has_gpu) const {
+    const EngineTemplate* engine = template_of(*all_, config);
+    return engine ? engine->memory_settings(config, has_gpu && gpu_device != "cpu") : std::nullopt;
+}
+
 Details ProcessEngine::check(const std::string& config) const {
     return check_config(*all_, config);
 }
@@ -125,8 +132,12 @@ Task<std::unique_ptr<EngineInstance>> ProcessEngine::start(Order order, Record p
     if (!engine.key_variable().empty())
         key = co_await host_.files.run([&] { return make_engine_key(host_, order.instance); });
     co_await host_.files.run([&order] { make_directories(order.log.parent_path()); });
-    const TemplateValues values{
-        .model = order.model.native(), .name = order.name, .port = std::get<TcpEndpoint>(endpoint).port};
+    std::filesystem::path directory = host_.home;
+    if (engine.calls_model_by_path())
+        directory = co_await host_.files.run([&] { return make_model_link(host_, order); });
+    const TemplateValues values{.model = engine.calls_model_by_path() ? order.name : order.model.native(),
+                                .name = order.name,
+                                .port = std::get<TcpEndpoint>(endpoint).port};
     ProcessSpec spec{.program = program.value_or(engine.program()),
                      .arguments = engine.arguments(values, order.config),
                      .environment = {{"PATH", settings_.path_variable},
@@ -135,7 +146,7 @@ Task<std::unique_ptr<EngineInstance>> ProcessEngine::start(Order order, Record p
                                      // Nothing is fetched behind our back.
                                      {"HF_HUB_OFFLINE", "1"},
                                      {"TRANSFORMERS_OFFLINE", "1"}},
-                     .working_directory = host_.home,
+                     .working_directory = directory,
                      .output = order.log};
     for (const auto& [name, value] : engine.environment())
         spec.environment.emplace_back(name, value);

@@ -67,6 +67,36 @@ MetricNames EngineTemplate::metric_names() const {
             .kv_cache_usage = names("kv_cache_usage")};
 }
 
+std::optional<llama_server::MemorySettings> EngineTemplate::memory_settings(const std::string& config,
+                                                                            bool has_gpu) const {
+    if (!remembers_like_llama_cpp_) return std::nullopt;
+    const json::value object = without_template(config);
+    ObjectReader in(object);
+    const OptionValues options = read_options(descriptor(), in);
+    in.finish();
+    const auto value_of = [&options]<class T>(std::string_view key, const T& otherwise) {
+        const auto found = options.all().find(key);
+        const T* value = found == options.all().end() ? nullptr : std::get_if<T>(&found->second);
+        return value ? *value : otherwise;
+    };
+    const auto number = [&](std::string_view key, std::int64_t otherwise) { return value_of(key, otherwise); };
+    const auto text = [&](std::string_view key, const std::string& otherwise) { return value_of(key, otherwise); };
+    const std::int64_t context = number("context_size", 0), slots = std::max<std::int64_t>(1, number("parallel", 1));
+    if (context <= 0) return std::nullopt;
+    llama_server::MemorySettings settings;
+    settings.context_size = (context + slots - 1) / slots;  // --ctx-size is that of all slots
+    settings.parallel = slots;
+    settings.batch_size = number("batch_size", settings.batch_size);
+    settings.ubatch_size = number("ubatch_size", settings.ubatch_size);
+    settings.cache_type_k = text("cache_type_k", settings.cache_type_k);
+    settings.cache_type_v = text("cache_type_v", settings.cache_type_v);
+    settings.flash_attention = text("flash_attention", "auto") != "off";
+    settings.prompt_cache_mib = number("prompt_cache_mib", 0);
+    const std::int64_t layers = number("gpu_layers", -1);
+    if (has_gpu) settings.gpu_layers = layers < 0 ? llama_server::kAllLayers : static_cast<std::uint64_t>(layers);
+    return settings;
+}
+
 EngineDescriptor EngineTemplate::descriptor() const {
     return {.name = name_, .title = title_, .formats = formats_, .options = options_};
 }

@@ -2,6 +2,7 @@
 #include "base/error/error.hpp"
 #include "integrations/engines/engine_metrics.hpp"
 #include "integrations/engines/engine_options.hpp"
+#include "integrations/engines/llama_server/memory_estimate.hpp"
 
 #include <deque>
 #include <filesystem>
@@ -46,10 +47,15 @@ class EngineTemplate {
     const std::vector<EngineOption>& options() const { return options_; }
     const std::map<std::string, std::string>& environment() const { return environment_; }
     const std::map<std::string, std::string>& metrics() const { return metrics_; }  // our name → the engine's
+    // Of a process: {model} is the deployment's name, and below that name the model lies in the working directory.
+    bool calls_model_by_path() const { return calls_model_by_path_; }
     // A variable that gets a random key for this instance; empty: it has none.
     const std::string& key_variable() const { return key_variable_; }
     int preference() const { return preference_; }  // the highest that fits is taken where none is named
     MetricNames metric_names() const;
+    // Of a template that says so: what it starts uses memory as llama.cpp's server does. nullopt also where the context
+    // is left to the model.
+    std::optional<llama_server::MemorySettings> memory_settings(const std::string& config, bool has_gpu) const;
     bool uses_gpus() const { return uses_gpus_; }
     std::int64_t memory_bytes() const { return memory_bytes_; }  // limit; 0: none
     std::int64_t shared_memory_bytes() const { return shared_memory_bytes_; }
@@ -73,7 +79,7 @@ class EngineTemplate {
     std::vector<std::string> entrypoint_;
     std::string key_variable_;
     int port_ = 8000, preference_ = 0;
-    bool uses_gpus_ = false;
+    bool uses_gpus_ = false, remembers_like_llama_cpp_ = false, calls_model_by_path_ = false;
     std::int64_t memory_bytes_ = 0, shared_memory_bytes_ = 0, pids_ = 4096;
     std::vector<std::string_view> formats_;
     std::vector<EngineOption> options_;

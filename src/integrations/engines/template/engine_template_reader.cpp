@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxFile = 64 << 10;
 constexpr std::size_t kMaxText = 1024;
 constexpr std::size_t kMaxOptions = 64;
+constexpr std::string_view kMemoryFormula = "llama.cpp";
 constexpr std::string_view kPlaceholders[] = {"model", "name", "port", "address"};
 constexpr std::string_view kFormats[] = {"gguf", "safetensors"};
 constexpr std::string_view kMetrics[] = {"requests_running",
@@ -64,10 +65,15 @@ class EngineTemplate::Reader {
             result_.port_ = static_cast<int>(integer(table_, "port", "", 1, 65'535).value_or(8000));
         } else {
             result_.program_ = required(table_, "program");
+            result_.calls_model_by_path_ = boolean(table_, "calls_model_by_path").value_or(false);
             const bool relative = result_.program_.contains('/') && !result_.program_.starts_with('/');
             if (relative) problem("program", {"is neither a name nor an absolute path", "既不是名称也不是绝对路径"});
         }
         result_.key_variable_ = this->text(table_, "api_key_environment", "").value_or("");
+        if (const auto memory = this->text(table_, "memory", "")) {
+            result_.remembers_like_llama_cpp_ = *memory == kMemoryFormula;
+            if (*memory != kMemoryFormula) problem("memory", {"is not \"llama.cpp\"", "必须为 \"llama.cpp\""});
+        }
         result_.preference_ = static_cast<int>(integer(table_, "preference", "", 0, 1000).value_or(0));
         result_.health_path_ = this->text(table_, "health", "").value_or("/health");
         if (!result_.health_path_.starts_with('/')) problem("health", {"does not begin with /", "必须以 / 开头"});
@@ -82,9 +88,9 @@ class EngineTemplate::Reader {
                 problem("metrics." + name, {"is not a metric of deployments", "不是部署的指标"});
         }
         check_known(table_, "",
-                    {"title", "image", "entrypoint", "gpus", "memory_bytes", "shared_memory_bytes", "pids", "port",
-                     "program", "health", "api_key_environment", "preference", "formats", "arguments", "options",
-                     "environment", "metrics"});
+                    {"title", "image", "entrypoint", "gpus", "memory", "memory_bytes", "shared_memory_bytes", "pids",
+                     "port", "program", "calls_model_by_path", "health", "api_key_environment", "preference", "formats",
+                     "arguments", "options", "environment", "metrics"});
         finish();
         return std::move(result_);
     }

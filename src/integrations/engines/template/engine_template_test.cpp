@@ -1,16 +1,19 @@
 #include "integrations/engines/template/engine_template.hpp"
 
+#include "support/hostile_texts.hpp"
 #include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 #include <fstream>
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace llmm::engines {
 namespace {
 
+namespace json = boost::json;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -68,6 +71,30 @@ TEST(EngineTemplate, fills_its_places_and_nothing_else) {
     }
 }
 
+TEST(EngineTemplate, hostile_texts_change_nothing_beyond_their_place) {
+    const auto engine = EngineTemplate::parse(TemplateKind::process, "test", kProgram);
+    const auto arguments = [&engine](const std::string& model, const std::string& name) {
+        return engine.arguments({.model = model, .name = name, .port = 8080}, "{}");
+    };
+    const std::vector<std::string> plain = arguments("/m", "n");
+    int cases = 0;
+    for (const std::string& text : test::hostile_texts()) {
+        for (const char* key : {"context_size", "fast", "dtype", "program", "environment", "arguments"}) {
+            ++cases;
+            EXPECT_THAT(engine.check(json::serialize(json::object{{key, text}})), Not(IsEmpty())) << key << text;
+        }
+        cases += 2;
+        std::vector<std::string> modelled = arguments("/" + text, "n"), named = arguments("/m", text);
+        EXPECT_EQ(modelled.at(1), "/" + text);
+        EXPECT_EQ(named.at(2), "--name=" + text);
+        modelled[1] = "/m";
+        named[2] = "--name=n";
+        EXPECT_EQ(modelled, plain) << text;
+        EXPECT_EQ(named, plain) << text;
+    }
+    EXPECT_GE(cases, 300);
+}
+
 TEST(EngineTemplate, names_every_mistake) {
     EXPECT_THAT(mistakes(TemplateKind::docker, ""), ElementsAre("image", "formats"));
     EXPECT_THAT(mistakes(TemplateKind::process, "program = 'a/b'\nformats = ['gguf']"), ElementsAre("program"));
@@ -104,6 +131,19 @@ TEST(EngineTemplate, shipped_ones_are_without_mistakes) {
     EXPECT_EQ(with_template(docker, "{}", "gguf"), R"({"template":"llama.cpp"})");
     EXPECT_EQ(with_template(docker, "{}", "safetensors"), R"({"template":"vllm"})");
     EXPECT_EQ(with_template(docker, R"({"template":"x"})", "gguf"), R"({"template":"x"})");
+}
+
+TEST(EngineTemplate, uses_memory_as_it_says) {
+    const Templates shipped = load_templates(TemplateKind::docker, {LLMM_SOURCE_DIR "/share/engines/docker"});
+    const EngineTemplate& cpu = shipped.at("llama.cpp");
+    const auto settings = cpu.memory_settings(R"({"context_size":8192,"parallel":4})", false);
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->context_size, 2048);  // --ctx-size is that of all slots
+    EXPECT_EQ(settings->parallel, 4);
+    EXPECT_EQ(settings->gpu_layers, 0u);
+    EXPECT_EQ(shipped.at("llama.cpp-cuda").memory_settings("{}", true)->gpu_layers, llama_server::kAllLayers);
+    EXPECT_EQ(shipped.at("llama.cpp-cuda").memory_settings(R"({"gpu_layers":3})", true)->gpu_layers, 3u);
+    EXPECT_FALSE(shipped.at("vllm").memory_settings("{}", true));
 }
 
 TEST(EngineTemplate, of_an_operator_takes_the_place_of_a_shipped_one) {
