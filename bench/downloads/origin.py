@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from concurrent.futures import ThreadPoolExecutor
 
 from machine import free_port, listens, until
@@ -14,8 +15,20 @@ ORIGIN_CPU = "1"
 
 COMMIT = "7d1f" * 10
 MIB = 1 << 20
-# Bytes a second of one connection; None: as fast as it goes.
-PROFILES = {"plain": None, "tls": None, "rate40": 40_000_000, "rate8": 8_000_000}
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "build/bench"
+
+
+@dataclass(frozen=True)
+class Profile:
+    rate: int | None = None  # bytes a second of one connection; None: as fast as it goes
+    tls: bool = False
+    relay: tuple = ()  # what the relay in front of nginx does: delay in ms, and how many connections it bears at which speed beyond
+
+
+PROFILES = {"plain": Profile(), "tls": Profile(tls=True), "rate40": Profile(rate=40_000_000), "rate8": Profile(rate=8_000_000),
+            # 80 ms there and back, as to another continent; and a host that gives each of more than 8 connections 2 MB/s.
+            "delay80": Profile(tls=True, relay=(40,)), "collapse": Profile(rate=40_000_000, relay=(0, 8, 2_000_000))}
 PATTERN_BYTES = 61 * MIB  # not a multiple of anybody's chunk: no two chunks of a file are alike
 
 
@@ -28,6 +41,15 @@ def names_of(sizes):
     if len(sizes) == 1:
         return ["model.safetensors"]
     return [f"model-{number + 1:05}-of-{len(sizes):05}.safetensors" for number in range(len(sizes))]
+
+
+def tool(name):
+    """Compiled when its source has changed."""
+    source, program = pathlib.Path(__file__).resolve().parent / f"{name}.cpp", TOOLS / name
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["clang++-19", "-std=c++23", "-O2", source, "-o", program], check=True)
+    return str(program)
 
 
 def write_model(path, size, seed, pattern):
@@ -56,42 +78,54 @@ class Origin:
         self.api = self.folder / "api"
         self.port = free_port()
         self.ports = {profile: free_port() for profile in PROFILES}
+        self.inner = {name: free_port() if profile.relay else self.ports[name] for name, profile in PROFILES.items()}
         self.ca = self.folder / "ca.pem"
         self.repos = {}  # shape: [(name, size, sha256)]
         self._write_files(scale)
         self._write_api()
         self._write_certificate()
         self._write_configuration()
-        self.process = None
+        self.process, self.relays = None, []
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
     def base(self, profile):
-        return f"{'https' if profile == 'tls' else 'http'}://localhost:{self.ports[profile]}"
+        return f"{'https' if PROFILES[profile].tls else 'http'}://localhost:{self.ports[profile]}"
 
     def sent_bytes(self):
         """Of all bodies of files, up to now; nginx writes a line when a response has ended."""
         return sum(int(line) for line in (self.folder / "sent.log").read_text().split())
 
-    def forget_sent_bytes(self):
-        """Once every response that was cut off has its line: it would count as fetched afterwards."""
+    def wait_for_quiet(self):
+        """Until every response that was cut off has its line."""
         log, quiet_since, size = self.folder / "sent.log", time.monotonic(), -1
         while time.monotonic() < quiet_since + 1:
             if (now := log.stat().st_size) != size:
                 quiet_since, size = time.monotonic(), now
             time.sleep(0.05)
+
+    def forget_sent_bytes(self):
+        self.wait_for_quiet()
         with open(self.folder / "sent.log", "w"):
             pass
 
     def start(self):
         command = ["taskset", "-c", ORIGIN_CPU, "nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        for port in (self.port, *self.ports.values()):
+        for port in (self.port, *self.inner.values()):
             until(lambda: listens(port), f"nginx listens on {port}")
+        for name, profile in PROFILES.items():
+            if profile.relay:
+                command = ["taskset", "-c", ORIGIN_CPU, tool("relay"), str(self.ports[name]), str(self.inner[name]), *map(str, profile.relay)]
+                self.relays.append(subprocess.Popen(command))
+                until(lambda: listens(self.ports[name]), f"the relay of {name} listens")
 
     def stop(self):
+        for relay in self.relays:
+            relay.terminate()
+            relay.wait(30)
         if self.process:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
@@ -131,11 +165,11 @@ class Origin:
         digests = "".join(f"{path} {sha256};" for path, _, sha256 in facts)
         bases = "".join(f"{profile} {self.base(profile)};" for profile in PROFILES)
         hosts = ""
-        for profile, rate in PROFILES.items():
-            tls = f"ssl_certificate {self.ca}; ssl_certificate_key {self.folder}/key.pem;" if profile == "tls" else ""
-            limit = f"limit_rate {rate};" if rate else ""
+        for name, profile in PROFILES.items():
+            tls = f"ssl_certificate {self.ca}; ssl_certificate_key {self.folder}/key.pem;" if profile.tls else ""
+            limit = f"limit_rate {profile.rate};" if profile.rate else ""
             hosts += f"""
-  server {{ listen 127.0.0.1:{self.ports[profile]}{' ssl' if tls else ''}; {tls} {limit}
+  server {{ listen 127.0.0.1:{self.inner[name]}{' ssl' if tls else ''}; {tls} {limit}
     access_log {self.folder}/sent.log sent; root {self.files}; }}"""
         (self.folder / "sent.log").touch()
         (self.folder / "nginx.conf").write_text(f"""

@@ -28,6 +28,15 @@ def highest_rss_mb(pid):
     return next((int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM:")), None)
 
 
+def written_bytes(pid):
+    """So far, of the program that runs now."""
+    try:
+        counters = pathlib.Path(f"/proc/{pid}/io").read_text()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in counters.splitlines() if line.startswith("wchar:"))
+
+
 def measured(command, environment=None):
     """Seconds, CPU seconds and the highest RSS in MB of a command.
 
@@ -64,6 +73,22 @@ class Peer:
     def environment(self):
         return {}
 
+    def killed(self, profile, wanted_bytes):
+        """Begins anew and is killed once it has written so many bytes; False when it was done before."""
+        shutil.rmtree(self.target, ignore_errors=True)
+        self.target.mkdir(parents=True)
+        process = subprocess.Popen(["taskset", "-c", CLIENT_CPU, *map(str, self.command(profile, "one"))],
+                                   env={**os.environ, **self.environment()}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and written_bytes(process.pid) < wanted_bytes:
+            time.sleep(0.005)
+        process.kill()
+        return process.wait() < 0
+
+    def go_on(self, profile):
+        measured(self.command(profile, "one"), self.environment())
+        self.check("one")
+        shutil.rmtree(self.target)
+
     def check(self, shape):
         files = {name: sha256 for name, _, sha256 in self.origin.repos[shape]}
         listed = self.target.parent / f"{self.name}.sha256"
@@ -82,6 +107,12 @@ class Peer:
 class Curl(Peer):
     name = "curl"
 
+    def go_on(self, profile):
+        """Of curl's ways to go on, the one that people are told: `-C -`."""
+        measured([*self.command(profile, "one"), "-C", "-"])
+        self.check("one")
+        shutil.rmtree(self.target)
+
     def command(self, profile, shape):
         listed = self.target / "urls"
         listed.write_text("".join(f'url = "{self.origin.base(profile)}/{shape}/{name}"\noutput = "{self.target}/{name}"\n'
@@ -95,7 +126,7 @@ class Aria2(Peer):
     def command(self, profile, shape):
         listed = self.target / "urls"
         listed.write_text("".join(f"{self.origin.base(profile)}/{shape}/{name}\n" for name, _, _ in self.origin.repos[shape]))
-        return ["aria2c", "-q", "-x16", "-s16", "-k1M", "--file-allocation=falloc", f"-j{CONNECTIONS}", "--no-conf",
+        return ["aria2c", "-q", "-x16", "-s16", "-k1M", "--file-allocation=falloc", "--continue", f"-j{CONNECTIONS}", "--no-conf",
                 f"--ca-certificate={self.origin.ca}", "-d", self.target, "-i", listed]
 
 
@@ -157,6 +188,24 @@ class Ours:
                                          headers={"X-API-Key": KEY, "Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())["data"]
+
+    def killed(self, profile, wanted_bytes):
+        self.start()
+        self.download = self.begin(profile, "one")
+        until(lambda: self.ask("GET", f"/api/v1/downloads/{self.download}")["download_size"] >= wanted_bytes, "the share is there", 1800, 0.005)
+        was_killed = self.ask("GET", f"/api/v1/downloads/{self.download}")["status"] != "completed"
+        self.kill()
+        if not was_killed:
+            shutil.rmtree(self.home)
+        return was_killed
+
+    def go_on(self, profile):
+        self.start()
+        try:
+            self.wait(self.download)
+        finally:
+            self.stop()
+            shutil.rmtree(self.home)
 
     def begin(self, profile, shape):
         return self.ask("POST", "/api/v1/downloads", {"ref": f"hf:{profile}/{shape}"})["id"]

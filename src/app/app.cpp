@@ -3,6 +3,7 @@
 #include "app/docs_routes.hpp"
 #include "app/engines.hpp"
 #include "app/metrics_routes.hpp"
+#include "app/sources.hpp"
 #include "base/error/error.hpp"
 #include "base/log/log.hpp"
 #include "base/process/descriptor_limit.hpp"
@@ -33,7 +34,6 @@
 #include "integrations/demo/demo_hub.hpp"
 #include "integrations/hardware/gpu_reader.hpp"
 #include "integrations/huggingface/huggingface_hub.hpp"
-#include "integrations/huggingface/token_file.hpp"
 #include "integrations/local/local_hub.hpp"
 #include "integrations/modelscope/modelscope_hub.hpp"
 #include "integrations/ollama/ollama_hub.hpp"
@@ -72,30 +72,6 @@ std::optional<ListenAddress> parse_listen(const std::string& text) {
     const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error || bad != std::errc{} || end != digits.data() + digits.size() || port > 65535) return std::nullopt;
     return ListenAddress{address.to_string(), static_cast<std::uint16_t>(port), address.is_loopback()};
-}
-
-std::optional<Url> parse_endpoint(const std::string& text) {
-    const auto url = Url::parse(text);
-    return url && url->query().empty() ? url : std::nullopt;
-}
-
-// What an operator has configured may also be on a private network.
-std::vector<std::string> allowed_hosts(const Config& config) {
-    std::vector<std::string> hosts = config.network.allowed_hosts;
-    const auto add = [&](const char* option, const std::string& endpoint) {
-        if (config.sources.at(option) == "default") return;
-        if (const auto url = parse_endpoint(endpoint)) hosts.push_back(url->host());
-    };
-    add("huggingface.endpoint", config.huggingface.endpoint);
-    add("ollama.registry", config.ollama.registry);
-    add("modelscope.endpoint", config.modelscope.endpoint);
-    return hosts;
-}
-
-// The configured token, or the one that HuggingFace's own tools keep for this user.
-SecretString huggingface_token(const Config& config) {
-    if (!config.huggingface.token.empty()) return config.huggingface.token;
-    return hubs::huggingface::token_of_user(process_environment());
 }
 
 storage::DatabaseUrl database_url(const Config& config) {
@@ -182,11 +158,7 @@ void check_config(const Config& config) {
     if (config.server.tls_certificate.empty() != config.server.tls_key.empty()) {
         problems.push_back("server.tls_certificate and server.tls_key belong together: set both or none");
     }
-    for (const auto& [name, endpoint] : {std::pair("huggingface.endpoint", &config.huggingface.endpoint),
-                                         std::pair("ollama.registry", &config.ollama.registry),
-                                         std::pair("modelscope.endpoint", &config.modelscope.endpoint)}) {
-        if (!parse_endpoint(*endpoint)) problems.push_back(fmt::format("{}: not an http or https URL", name));
-    }
+    check_sources(config, problems);
     for (const std::string& root : config.local.roots) {
         if (!LocalRoots::parse(root))
             problems.push_back(fmt::format("local.roots: \"{}\" is not an absolute path", root));
@@ -232,6 +204,7 @@ struct App::Parts {
                   .huggingface = parse_endpoint(config.huggingface.endpoint).value(),
                   .cache_lifetime = std::chrono::seconds(config.huggingface.cache_seconds)},
                  internet, guard),
+          mirrors(make_mirrors(config, internet, guard)),
           addresses(internet, guard),
           local(roots, files),
           demo(resources / "demo"),
@@ -242,15 +215,12 @@ struct App::Parts {
           queue(executor, task_store, {}),
           model_store(database),
           models({model_store, blobs, files}),
-          hubs(executor, {&huggingface, &modelscope, &ollama, &addresses, &local, &demo},
+          hubs(executor, {&huggingface, &modelscope, &ollama, &addresses, &local, &demo}, mirrors_of(config, mirrors),
                {.patience = std::chrono::milliseconds(config.hubs.search_patience_ms)}),
+          scanner(make_scanner(config, files)),
           download_store(database),
-          downloads({executor, download_store, hubs, queue, blobs, internet, files},
-                    {.home = std::filesystem::absolute(config.home),
-                     .parallel = static_cast<int>(config.downloads.concurrent),
-                     .connections = static_cast<int>(config.downloads.connections),
-                     .speed_limit = static_cast<std::uint64_t>(config.downloads.speed_limit),
-                     .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes)}),
+          downloads({executor, download_store, hubs, queue, blobs, internet, files, scanner.get()},
+                    download_settings(config)),
           store_store(database),
           store({store_store, models, hubs, queue, blobs, roots, files}, std::filesystem::absolute(config.home)),
           deployment_store(database),
@@ -426,6 +396,7 @@ struct App::Parts {
     hubs::HuggingFaceHub huggingface;
     hubs::ModelScopeHub modelscope;
     hubs::OllamaHub ollama;
+    Mirrors mirrors;  // of the first, in the order of the configuration
     hubs::UrlHub addresses;
     hubs::LocalHub local;
     hubs::DemoHub demo;      // models that come along
@@ -434,8 +405,9 @@ struct App::Parts {
     tasks::TaskStore task_store;
     tasks::TaskQueue queue;  // and the worker inside this process
     models::ModelStore model_store;
-    models::ModelService models;  // the local catalogue
-    models::HubService hubs;      // the remote one
+    models::ModelService models;             // the local catalogue
+    models::HubService hubs;                 // the remote one
+    std::unique_ptr<clamav::Clamd> scanner;  // null: nothing is scanned
     downloads::DownloadStore download_store;
     downloads::DownloadService downloads;
     store::StoreStore store_store;

@@ -36,6 +36,7 @@ BlobStore::BlobStore(fs::path root)
     make_directories(blobs_, 0700);
     sync_directory(root_);
     sync_directory(root_ / "blobs");
+    root_fd_ = open_file(root_, O_RDONLY | O_DIRECTORY);
 }
 
 fs::path BlobStore::shard_of(const Sha256& digest) const {
@@ -49,7 +50,38 @@ bool BlobStore::exists(const Sha256& digest) const {
     return size_of_regular_file(path_of(digest)).has_value();
 }
 
+bool BlobStore::exists(const Sha256& digest, std::uint64_t size) const {
+    return size_of_regular_file(path_of(digest)) == size;
+}
+
 void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_t size) const {
+    take_over(part, digest, size, Durable::now);
+}
+
+// Other writers of this file system pay for it, too, but it is over sooner than a wait for each file.
+void BlobStore::sync_all() const {
+    if (::syncfs(root_fd_.get()) != 0) throw_errno("syncfs", errno);
+}
+
+void BlobStore::publish_all(std::span<const Part> parts) const {
+    constexpr std::size_t kFew = 4;
+    if (parts.size() <= kFew) {
+        for (const Part& part : parts) {
+            publish(part.path, part.digest, part.size);
+            link(part.link, part.digest);
+        }
+        return;
+    }
+    sync_all();
+    for (const Part& part : parts) {
+        take_over(part.path, part.digest, part.size, Durable::later);
+        models_.make_parents(part.link);
+        models_.link_to(part.link, path_of(part.digest), GuardedDirectory::Durable::later);
+    }
+    sync_all();
+}
+
+void BlobStore::take_over(const fs::path& part, const Sha256& digest, std::uint64_t size, Durable durable) const {
     const fs::path target = path_of(digest);
     const UniqueFd fd = open_file(part, O_RDONLY | O_NOFOLLOW);
     struct ::stat info{};
@@ -59,9 +91,11 @@ void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_
             .with_log_note(fmt::format("{}: {} bytes instead of {}", part.string(), info.st_size, size));
     }
     make_directories(shard_of(digest), 0700);
-    sync_directory(blobs_);
     if (::fchmod(fd.get(), kBlobMode) != 0) throw_errno("fchmod " + part.string(), errno);
-    sync_file(fd.get());  // the content before the name: never a name without its bytes
+    if (durable == Durable::now) {
+        sync_directory(blobs_);
+        sync_file(fd.get());  // the content before the name: never a name without its bytes
+    }
     if (size_of_regular_file(target) == size) {
         // It may be open and mapped by an engine, and is as good. Its change time says to garbage collection that it is
         // wanted again, until a row does.
@@ -70,7 +104,7 @@ void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_
     } else if (::rename(part.c_str(), target.c_str()) != 0) {
         throw_errno("rename to " + target.string(), errno);
     }
-    sync_directory(shard_of(digest));
+    if (durable == Durable::now) sync_directory(shard_of(digest));
 }
 
 bool BlobStore::verify(const Sha256& digest, const Progress& progress, const std::atomic<bool>& cancelled) const {

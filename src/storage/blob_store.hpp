@@ -1,5 +1,6 @@
 #pragma once
 #include "base/crypto/digest.hpp"
+#include "base/fs/file.hpp"
 #include "base/fs/safe_path.hpp"
 #include "base/time/time.hpp"
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,12 +36,24 @@ class BlobStore {
 
     std::filesystem::path path_of(const Sha256& digest) const;
     bool exists(const Sha256& digest) const;
+    // With that size; what it contains, only verify() says.
+    bool exists(const Sha256& digest, std::uint64_t size) const;
 
     // Takes a finished file over: durable and read-only under its final name when this returns, gone from its
     // old place. The caller has computed the digest; the size is checked (DIGEST_MISMATCH). The file is on
     // the file system of the store. When the blob is there already, that one stays and the new file is
     // dropped; one of a wrong size is replaced.
     void publish(const std::filesystem::path& part, const Sha256& digest, std::uint64_t size) const;
+
+    struct Part {
+        std::filesystem::path path;
+        Sha256 digest;
+        std::uint64_t size = 0;
+        SafePath link;  // at models/
+    };
+    // publish() and link() of each. Of many files the disk is waited for twice in all and not four times for each: all
+    // bytes are durable before the first name, and all names when this returns.
+    void publish_all(std::span<const Part> parts) const;
 
     // Reads the whole blob: does it still have the content that its name says? False also when it is missing;
     // an error of the disk is thrown, for it says nothing about the content. Throws CANCELLED soon after the
@@ -62,11 +76,16 @@ class BlobStore {
     std::vector<SafePath> dangling_links() const;
 
   private:
+    enum class Durable { now, later };
+    void take_over(const std::filesystem::path& part, const Sha256& digest, std::uint64_t size, Durable durable) const;
+    void sync_all() const;
     std::filesystem::path shard_of(const Sha256& digest) const;
 
     std::filesystem::path root_;
     std::filesystem::path blobs_;
     GuardedDirectory models_;
+    // Open from the beginning on: an error of the disk since then that nobody has heard of comes out of sync_all().
+    UniqueFd root_fd_;
 };
 
 }  // namespace llmm::storage

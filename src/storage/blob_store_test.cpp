@@ -62,6 +62,27 @@ TEST_F(BlobStoreTest, a_second_publish_keeps_the_first_file_and_drops_the_part) 
     EXPECT_FALSE(fs::exists(directory / "part"));
 }
 
+TEST_F(BlobStoreTest, publishes_many_files_with_their_links) {
+    std::vector<BlobStore::Part> parts;
+    for (int i = 0; i < 40; ++i) {
+        const std::string content = "content " + std::to_string(i % 30);  // some twice
+        const fs::path path = directory / ("part" + std::to_string(i));
+        std::ofstream(path) << content;
+        parts.push_back(
+            {path, Sha256::of(content), content.size(), *SafePath::parse("huggingface/a/b/main/" + std::to_string(i))});
+    }
+    store.publish_all(parts);
+    for (const auto& part : parts) {
+        EXPECT_FALSE(fs::exists(part.path));
+        EXPECT_TRUE(store.exists(part.digest, part.size));
+        EXPECT_FALSE(store.exists(part.digest, part.size + 1));
+        EXPECT_TRUE(verify(part.digest));
+        EXPECT_EQ(read_file(store.model_path(part.link)), read_file(store.path_of(part.digest)));
+    }
+    EXPECT_EQ(store.list().size(), 30U);
+    EXPECT_TRUE(store.dangling_links().empty());
+}
+
 TEST_F(BlobStoreTest, a_truncated_blob_is_replaced_by_a_good_one) {
     const Sha256 digest = publish("abc");
     fs::permissions(store.path_of(digest), fs::perms::owner_write, fs::perm_options::add);

@@ -22,7 +22,7 @@ def page(*items):
 def download(status="downloading", phase="transferring", received=0, total=1000, **more):
     return {"id": "d1", "model_id": "m1", "ref": "demo:tiny-chat", "task_id": None, "status": status, "phase": phase,
             "progress": received / total, "download_size": received, "total_size": total, "download_speed": 500.0,
-            "eta_seconds": 3, "priority": 0, "speed_limit": None, "attempt": 1, "file_path": None, "error_message": None,
+            "eta_seconds": 3, "priority": 0, "speed_limit": None, "stock_compatible": None, "attempt": 1, "file_path": None, "error_message": None,
             "error_code": None, "files": [], "created_at": NOW, "updated_at": NOW, **more}
 
 
@@ -30,7 +30,7 @@ def model(**more):
     return {"id": "m1", "ref": "demo:tiny-chat@b90a:Q8_0", "name": "tiny-chat", "description": None, "source": "demo",
             "model_type": "text-generation", "size": 1157056, "size_gb": 0.001157056, "parameters": 1000000, "tags": [],
             "status": "ready", "format": "gguf", "quantization": "Q8_0", "architecture": "llama", "context_length": 512,
-            "license": "Apache-2.0", "metadata": {}, "files": {"count": 1, "size": 1157056, "verified_at": NOW},
+            "license": "Apache-2.0", "stock_compatible": None, "metadata": {}, "files": {"count": 1, "size": 1157056, "verified_at": NOW},
             "created_at": NOW, "updated_at": NOW, **more}
 
 

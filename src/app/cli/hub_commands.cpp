@@ -20,6 +20,11 @@ void write_fact(Session& session, const Phrase& label, const std::string& value)
     if (!value.empty()) session.terminal.say(pad_right(session.text(label), 14) + printable(value));
 }
 
+void write_compatibility(Session& session, const json::object& model) {
+    if (!flag_of(model, "stock_compatible").value_or(true))
+        write_fact(session, phrases::label_stock_compatible, session.text(phrases::not_stock_compatible));
+}
+
 void show_local(Session& session, const json::object& model) {
     session.terminal.say(printable(text_of(model, "name")) + "  (" + printable(text_of(model, "status")) + ")");
     write_fact(session, phrases::column_id, text_of(model, "id"));
@@ -36,6 +41,7 @@ void show_local(Session& session, const json::object& model) {
         write_fact(session, phrases::label_context, std::to_string(*context));
     }
     write_fact(session, phrases::label_license, text_of(model, "license"));
+    write_compatibility(session, model);
 }
 
 void show_remote(Session& session, const json::object& info) {
@@ -44,6 +50,7 @@ void show_remote(Session& session, const json::object& info) {
     write_fact(session, phrases::column_ref, text_of(info, "ref"));
     write_fact(session, phrases::label_revision, text_of(info, "revision"));
     write_fact(session, phrases::label_license, text_of(info, "license"));
+    write_compatibility(session, info);
     if (flag_of(info, "gated").value_or(false)) write_fact(session, phrases::label_gated, text(phrases::yes));
     const auto downloads = count_of(info, "downloads");
     if (downloads) write_fact(session, phrases::column_downloads, format_count(*downloads));
@@ -148,6 +155,8 @@ int pull(Session& session, const PullOptions& options) {
             format_bytes(count_of(answer, "total_size").value_or(count_of(answer, "download_size").value_or(0)));
         terminal.say(session.text(phrases::pulled, printable(text_of(answer, "ref")), size));
     }
+    if (!terminal.json && !flag_of(answer, "stock_compatible").value_or(true))
+        terminal.note(session.text(phrases::pulled_not_loadable));
     return 0;
 }
 

@@ -12,6 +12,21 @@
 
 namespace llmm::app::cli {
 
+namespace {
+
+// What all downloads together may take, when that is limited at any time of the week.
+void note_limit(Session& session) {
+    const json::object limit = object_of(get(session.api, {"downloads"}, {{"limit", "1"}}), "speed_limit");
+    const auto now = number_of(limit, "now");
+    const std::string window = text_of(limit, "window");
+    if (!now && array_of(limit, "schedule").empty()) return;
+    std::string what = now ? format_speed(*now) : session.text(phrases::no_limit);
+    if (!window.empty()) what += " (" + printable(window) + ")";
+    session.terminal.note(session.text(phrases::limit_now, what));
+}
+
+}  // namespace
+
 int list_models(Session& session) {
     const auto models = list(session.api, {"models"});
     const Texts& text = session.text;
@@ -46,6 +61,7 @@ int list_downloads(Session& session) {
     }
     if (downloads.empty()) {
         session.terminal.note(text(phrases::no_downloads));
+        note_limit(session);
         return 0;
     }
     Table table({{text(phrases::column_ref)},
@@ -66,6 +82,7 @@ int list_downloads(Session& session) {
                    text_of(download, "error_code")});
     }
     session.terminal.out << table.str(session.terminal.table_width());
+    note_limit(session);
     return 0;
 }
 

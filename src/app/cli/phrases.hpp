@@ -160,6 +160,15 @@ inline constexpr Phrase search_next{"`llm-manager show REF` lists the variants, 
 inline constexpr Phrase no_models{"No models here yet. Get one: llm-manager pull demo:tiny-chat",
                                   "还没有本地模型。可先下载一个：llm-manager pull demo:tiny-chat"};
 inline constexpr Phrase no_downloads{"No downloads.", "没有下载。"};
+inline constexpr Phrase limit_now{"Limit of all downloads now: {}", "目前所有下载的总限速：{}"};
+inline constexpr Phrase no_limit{"none", "无"};
+inline constexpr Phrase label_stock_compatible{"llama.cpp", "llama.cpp"};
+inline constexpr Phrase not_stock_compatible{"can't load this form of it", "无法加载此格式"};
+inline constexpr Phrase pulled_not_loadable{
+    "llama-server can't load it: Ollama writes this family in a form of its own. Pull a GGUF of the model from another "
+    "source (hf.co/…), or deploy it on the engine ollama.",
+    "llama-server 无法加载它：Ollama 以自有格式存储该系列模型。请从其他来源（hf.co/…）下载 GGUF，或使用引擎 ollama "
+    "部署。"};
 inline constexpr Phrase no_deployments{"No deployments. Make one: llm-manager deploy MODEL",
                                        "没有部署。可创建：llm-manager deploy MODEL"};
 inline constexpr Phrase no_tasks{"No tasks.", "没有任务。"};

@@ -48,6 +48,7 @@ struct Config {
 
     struct HuggingFace {
         std::string endpoint = "https://huggingface.co";
+        std::vector<std::string> mirrors;  // tried in this order when the endpoint fails
         SecretString token;
         std::int64_t cache_seconds = 60;
     } huggingface;
@@ -79,8 +80,15 @@ struct Config {
         std::int64_t concurrent = 2;
         std::int64_t connections = 16;
         std::int64_t speed_limit = 0;
+        std::vector<std::string> schedule;  // other limits at times of the week
         std::int64_t keep_free_bytes = 256 * 1024 * 1024;
     } downloads;
+
+    struct Scan {
+        std::string clamd;                 // empty: nothing is scanned
+        std::string unreachable = "fail";  // or "skip"
+        std::int64_t part_bytes = 24 * 1024 * 1024;
+    } scan;
 
     struct Engines {
         std::string llama_server;  // empty: searched

@@ -49,6 +49,7 @@ constexpr Row kRows[] = {
     {ErrorCode::disk_full, "DISK_FULL", ErrorKind::storage_full},
     {ErrorCode::digest_mismatch, "DIGEST_MISMATCH", ErrorKind::upstream_failed},
     {ErrorCode::unsafe_file, "UNSAFE_FILE", ErrorKind::invalid},
+    {ErrorCode::scan_unavailable, "SCAN_UNAVAILABLE", ErrorKind::unavailable},
     {ErrorCode::unsupported_format, "UNSUPPORTED_FORMAT", ErrorKind::invalid},
     {ErrorCode::url_forbidden, "URL_FORBIDDEN", ErrorKind::invalid},
     {ErrorCode::engine_unavailable, "ENGINE_UNAVAILABLE", ErrorKind::unavailable},

@@ -50,6 +50,7 @@ enum class ErrorCode {
     disk_full,
     digest_mismatch,
     unsafe_file,
+    scan_unavailable,
     unsupported_format,
     url_forbidden,
     engine_unavailable,

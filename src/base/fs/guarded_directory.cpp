@@ -80,7 +80,7 @@ UniqueFd GuardedDirectory::open_parent(const SafePath& path) const {
     return fd;
 }
 
-void GuardedDirectory::link_to(const SafePath& path, const std::filesystem::path& target) const {
+void GuardedDirectory::link_to(const SafePath& path, const std::filesystem::path& target, Durable durable) const {
     const UniqueFd parent = open_parent(path);
     if (!parent) throw_for(path, "link", ENOENT);
     // Links above the root would make ".." mean another directory: both ends are taken as the kernel sees
@@ -99,7 +99,7 @@ void GuardedDirectory::link_to(const SafePath& path, const std::filesystem::path
         ::unlinkat(parent.get(), temporary.c_str(), 0);
         throw_for(path, "link", error);
     }
-    sync_file(parent.get());
+    if (durable == Durable::now) sync_file(parent.get());
 }
 
 bool GuardedDirectory::hard_link_to(const SafePath& path, const std::filesystem::path& source) const {

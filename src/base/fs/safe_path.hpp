@@ -39,9 +39,10 @@ class GuardedDirectory {
     UniqueFd open(const SafePath& path, int flags, unsigned mode = 0600) const;
     // Makes the directories above the path, each checked the same way.
     void make_parents(const SafePath& path) const;
+    enum class Durable { now, later };
     // Puts a symbolic link at `path` to `target` (made relative to the link's directory), replacing what is there in
-    // one step.
-    void link_to(const SafePath& path, const std::filesystem::path& target) const;
+    // one step. `later`: the caller brings it to the disk together with others.
+    void link_to(const SafePath& path, const std::filesystem::path& target, Durable durable = Durable::now) const;
     // Puts a second name of the file `source` at `path`; true also when something is there already. False when that
     // can't be (another file system, another owner).
     bool hard_link_to(const SafePath& path, const std::filesystem::path& source) const;

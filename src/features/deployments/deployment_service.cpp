@@ -77,6 +77,19 @@ void check_format(const engines::Engine& engine, const std::string& config, cons
     }
 }
 
+// Who names the engine may try; whoever leaves the choice to us hears what would come of it.
+void check_loadable(const models::Model& model, const engines::Engine& engine, const std::string& asked_engine) {
+    if (model.stock_compatible.value_or(true) || asked_engine != "auto") return;
+    if (engine.descriptor().name != "llama-server") return;
+    fail(ErrorCode::unsupported_format,
+         "Ollama writes the files of {} in a form of its own that llama-server can't load: pull a GGUF of this model "
+         "from another source (hf.co/…), or deploy it on the engine \"ollama\"; with the engine \"llama-server\" it is "
+         "tried all the same",
+         "Ollama 以自有格式存储 {} 的文件，llama-server 无法加载：请从其他来源（hf.co/…）下载该模型的 GGUF，"
+         "或使用引擎 \"ollama\" 部署；若明确指定引擎 \"llama-server\"，仍会尝试加载",
+         model.name);
+}
+
 void check_replicates(const engines::Engine& engine) {
     if (engine.descriptor().replicates) return;
     refuse("replicas", {"this engine has no instances of its own", "该引擎没有可复制的实例"}, {"1", "1"});
@@ -262,6 +275,7 @@ Task<Deployment> DeploymentService::Impl::draft(DeploymentRequest request) {
     const std::string config = engine.complete(request.config, format);
     deployments::check_config(engine, config);
     check_format(engine, config, format);
+    check_loadable(model, engine, request.engine);
     if (request.replicas > 1) check_replicates(engine);
     co_await check_port(request.port);
 

@@ -35,6 +35,8 @@ struct PlannedFile {
 struct Plan {
     models::ModelRef pinned;
     std::optional<std::string> license;
+    bool is_public = false;                // neither gated nor private: other sources may be asked for the same files
+    std::optional<bool> stock_compatible;  // whether stock llama.cpp can load it, where the source says so
     std::vector<PlannedFile> files;
 
     std::optional<std::uint64_t> total_size() const;  // nullopt when a size is unknown
@@ -64,6 +66,7 @@ struct Download {
     std::optional<std::int64_t> speed_limit;
     int attempt = 0;
     int connections = 0;
+    std::string source;               // where the bytes come from now, when that is not the model's own source
     std::int64_t transfer_ms = 0;     // spent in all runs of the transfer
     std::vector<FileProgress> files;  // as long as plan.files; from the running transfer, or what the status implies
     TimePoint created_at{}, updated_at{};

@@ -79,7 +79,9 @@ json::object to_json(const Download& download) {
             {"verified_size", verified_size(download)},
             {"average_speed", or_null(average_speed(download))},
             {"connections", download.connections},
-            {"source", models::name_of(download.plan.pinned.source)},
+            {"source",
+             download.source.empty() ? std::string(models::name_of(download.plan.pinned.source)) : download.source},
+            {"stock_compatible", or_null(download.plan.stock_compatible)},
             {"priority", download.priority},
             {"speed_limit", or_null(download.speed_limit)},
             {"attempt", download.attempt},
@@ -89,6 +91,16 @@ json::object to_json(const Download& download) {
             {"files", files_json(download)},
             {"created_at", to_rfc3339(download.created_at)},
             {"updated_at", to_rfc3339(download.updated_at)}};
+}
+
+json::object to_json(const OverallLimit& limit) {
+    const auto rate = [](std::uint64_t bytes_per_second) {
+        return bytes_per_second == 0 ? json::value(nullptr) : json::value(bytes_per_second);
+    };
+    return {{"now", rate(limit.now)},
+            {"otherwise", rate(limit.otherwise)},
+            {"window", limit.window.empty() ? json::value(nullptr) : json::value(limit.window)},
+            {"schedule", json::value_from(limit.schedule)}};
 }
 
 DownloadRequest parse_download_request(const json::value& body) {
@@ -101,6 +113,13 @@ DownloadRequest parse_download_request(const json::value& body) {
             .value_or(std::vector<std::string>{});
     request.priority = static_cast<int>(in.integer("priority", kPriority).value_or(0));
     request.speed_limit = in.integer("speed_limit", kSpeedLimit);
+    if (const auto digest = in.string("sha256", {.max_length = 128})) {
+        request.sha256 = Sha256::parse(*digest);
+        if (!request.sha256) {
+            in.add_problem("sha256", Text{"is no SHA-256", "不是 SHA-256"},
+                           Text{"64 hexadecimal digits", "64 个十六进制数字"});
+        }
+    }
     in.finish();
     return request;
 }
@@ -128,8 +147,11 @@ std::string write_plan(const Plan& plan) {
                                      {"sha256", digest_or_null(file.sha256)},
                                      {"git_sha1", or_null(file.git_sha1)}});
     }
-    return json::serialize(
-        json::object{{"ref", plan.pinned.str()}, {"license", or_null(plan.license)}, {"files", std::move(files)}});
+    return json::serialize(json::object{{"ref", plan.pinned.str()},
+                                        {"license", or_null(plan.license)},
+                                        {"is_public", plan.is_public},
+                                        {"stock_compatible", or_null(plan.stock_compatible)},
+                                        {"files", std::move(files)}});
 }
 
 Plan read_plan(std::string_view text) {
@@ -137,7 +159,12 @@ Plan read_plan(std::string_view text) {
     const json::object& object = value.as_object();
     Plan plan{.pinned = models::parse_model_ref(object.at("ref").as_string()),
               .license = text_at(object, "license"),
+              .stock_compatible = {},
               .files = {}};
+    if (const json::value* open = object.if_contains("is_public"); open && open->is_bool())
+        plan.is_public = open->get_bool();
+    if (const json::value* mark = object.if_contains("stock_compatible"); mark && mark->is_bool())
+        plan.stock_compatible = mark->get_bool();
     for (const json::value& item : object.at("files").as_array()) {
         const json::object& row = item.as_object();
         PlannedFile file{.path = std::string(row.at("path").as_string()),

@@ -1,5 +1,6 @@
 #pragma once
 #include "features/downloads/download.hpp"
+#include "features/downloads/speed_schedule.hpp"
 
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@ struct DownloadRequest {
     std::vector<std::string> files;  // globs
     int priority = 0;
     std::optional<std::int64_t> speed_limit;  // bytes/s
+    std::optional<Sha256> sha256;             // that the file at a plain address must have
 };
 
 struct DownloadChanges {
@@ -22,6 +24,7 @@ struct DownloadChanges {
 };
 
 boost::json::object to_json(const Download& download);
+boost::json::object to_json(const OverallLimit& limit);
 DownloadRequest parse_download_request(const boost::json::value& body);
 DownloadChanges parse_download_changes(const boost::json::value& body);
 

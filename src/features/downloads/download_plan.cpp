@@ -74,7 +74,11 @@ Plan make_plan(const models::RemoteModel& model, const std::vector<std::string>&
              "the repository {} has no GGUF or safetensors files; look for a GGUF version of the model",
              "仓库 {} 没有 GGUF 或 safetensors 文件；请查找该模型的 GGUF 版本", model.pinned.repo);
     }
-    Plan plan{.pinned = model.pinned, .license = model.repository.summary.license, .files = {}};
+    Plan plan{.pinned = model.pinned,
+              .license = model.repository.summary.license,
+              .is_public = !model.repository.summary.gated && !model.repository.summary.is_private,
+              .stock_compatible = model.repository.stock_compatible,
+              .files = {}};
     std::set<std::string> folded_names;
     for (const hubs::RemoteFile& file : model.repository.files) {
         if (!is_wanted(model, globs, file.path)) continue;

@@ -61,11 +61,13 @@ Task<Response> DownloadRoutes::list(const Request& request) {
     json::array items;
     for (const Download& download : page.items)
         items.push_back(to_json(download));
-    co_return http::ok(request, http::list_json(std::move(items), page.next_cursor));
+    json::value answer = http::list_json(std::move(items), page.next_cursor);
+    answer.as_object()["speed_limit"] = to_json(downloads_.overall_limit());
+    co_return http::ok(request, std::move(answer));
 }
 
 Task<Response> DownloadRoutes::show(const Request& request) {
-    co_return http::ok_tagged(request, to_json(co_await downloads_.get(id_of(request))));
+    co_return http::ok_tagged(request, to_json(co_await downloads_.show(id_of(request))));
 }
 
 Task<Response> DownloadRoutes::update(const Request& request) {

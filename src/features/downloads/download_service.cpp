@@ -74,6 +74,21 @@ Error no_space(std::uint64_t needed, std::uint64_t free, std::uint64_t keep_free
                   {"keep_free_bytes", static_cast<std::int64_t>(keep_free)}});
 }
 
+// A hub lists its own digests; of a plain address only the caller can know one.
+void promise(models::ModelRef& ref, const Sha256& digest) {
+    const auto refuse = [](Text problem) {
+        throw Error(ErrorCode::validation_failed, Text{"a field is not as described", "字段不符合要求"},
+                    {{"sha256", FieldProblem{std::move(problem)}}});
+    };
+    if (ref.source != models::Source::url) {
+        refuse(
+            {"is for plain addresses: a hub lists the digests of its files", "仅用于普通地址：模型站会列出文件的摘要"});
+    }
+    if (!ref.revision.empty() && ref.revision != digest.hex())
+        refuse({"differs from the one in the reference", "与引用中的摘要不一致"});
+    ref.revision = digest.hex();
+}
+
 }  // namespace
 
 DownloadService::DownloadService(Deps deps, Settings settings)
@@ -87,6 +102,25 @@ DownloadService::DownloadService(Deps deps, Settings settings)
 
 std::filesystem::path DownloadService::directory(const DownloadId& id) const {
     return settings_.home / "downloads" / id.str();
+}
+
+OverallLimit DownloadService::overall_limit() const {
+    OverallLimit limit{.now = settings_.speed_limit, .otherwise = settings_.speed_limit, .window = {}, .schedule = {}};
+    if (const auto* window = settings_.schedule.window_at(week_time(now()))) {
+        limit.now = window->limit;
+        limit.window = window->text;
+    }
+    for (const SpeedSchedule::Window& window : settings_.schedule.windows())
+        limit.schedule.push_back(window.text);
+    return limit;
+}
+
+void DownloadService::follow_schedule() {
+    const auto* window = settings_.schedule.window_at(week_time(now()));
+    const std::uint64_t limit = window ? window->limit : settings_.speed_limit;
+    if (limit == speed_limit_.get()) return;
+    speed_limit_.set(limit);
+    log::info("the speed limit of all downloads has changed", {{"bytes_per_second", static_cast<std::int64_t>(limit)}});
 }
 
 Task<> DownloadService::recover() {
@@ -127,7 +161,9 @@ void DownloadService::reserve_space(const Download& download) const {
 }
 
 Task<Started> DownloadService::start(DownloadRequest request) {
-    const models::RemoteModel remote = co_await deps_.hubs.resolve(models::parse_model_ref(request.ref));
+    models::ModelRef asked = models::parse_model_ref(request.ref);
+    if (request.sha256) promise(asked, *request.sha256);
+    const models::RemoteModel remote = co_await deps_.hubs.resolve(std::move(asked));
     NewDownload wish{.plan = make_plan(remote, request.files),
                      .name = remote.repository.summary.name,
                      .tags = remote.repository.summary.tags,
@@ -168,8 +204,13 @@ Download DownloadService::with_live(Download download) const {
     for (const auto& transfer : active.transfers) {
         download.files.push_back(transfer->progress());
         download.connections += transfer->connections();
+        // As long as anything of it comes from elsewhere, that is worth knowing.
+        if (transfer->source() != models::name_of(download.plan.pinned.source) &&
+            transfer->progress().status == FileStatus::downloading)
+            download.source = transfer->source();
     }
-    if (active.phase == Phase::transferring && active.speed > 0) {
+    // Less than a byte a second is what is left of an average after a silence: no time follows from it.
+    if (active.phase == Phase::transferring && active.speed >= 1) {
         download.download_speed = static_cast<std::int64_t>(active.speed);
         if (download.total_size) {
             const auto left = std::max<std::int64_t>(0, *download.total_size - download.download_size);
@@ -190,6 +231,12 @@ Task<Download> DownloadService::get(DownloadId id) {
     auto download = co_await deps_.store.find(id);
     if (!download) fail(ErrorCode::download_not_found, "there is no download {}", "下载 {} 不存在", id.str());
     co_return with_live(*std::move(download));
+}
+
+Task<Download> DownloadService::show(DownloadId id) {
+    if (auto newest = co_await deps_.store.newest_of(ModelId::trusted(id.str())))
+        co_return with_live(*std::move(newest));
+    co_return co_await get(std::move(id));
 }
 
 // Brings a transfer that runs here to its end before the caller hears that the download rests.
@@ -302,6 +349,7 @@ Task<> DownloadService::run(const tasks::TaskRun& task) {
 
 Task<> DownloadService::transfer(std::shared_ptr<Active> active) {
     const Download& download = active->download;
+    follow_schedule();
     active->speed_limit.set(static_cast<std::uint64_t>(download.speed_limit.value_or(0)));
     active->file_ended = std::make_unique<Signal>(deps_.executor);
     for (bool done = false; !done;) {
@@ -317,6 +365,11 @@ Task<> DownloadService::transfer(std::shared_ptr<Active> active) {
             if (error.code() != ErrorCode::disk_full) throw;
         }
         if (!done) co_await wait_for_space(active);
+    }
+    if (deps_.scanner) {
+        active->phase = Phase::verifying;
+        if (on_change) on_change(with_live(download));
+        co_await scan(active);
     }
     active->phase = Phase::publishing;
     if (on_change) on_change(with_live(download));
@@ -342,14 +395,13 @@ Task<> DownloadService::wait_for_space(std::shared_ptr<Active> active) {
 
 Task<> DownloadService::transfer_files(std::shared_ptr<Active> active) {
     const Download& download = active->download;
-    hubs::Hub& hub = deps_.hubs.hub(download.plan.pinned.source);
     active->transfers.clear();
     active->failure = nullptr;
     for (std::size_t i = 0; i < download.plan.files.size(); ++i) {
         active->transfers.push_back(std::make_unique<FileTransfer>(
-            FileTransfer::Deps{deps_.executor, deps_.http, deps_.files, blocks_, hub, scheduler_, speed_limit_,
-                               active->speed_limit},
-            download.plan.pinned, download.plan.files[i], part_of(download, i), download.priority));
+            FileTransfer::Deps{deps_.executor, deps_.http, deps_.files, blocks_, deps_.blobs, deps_.hubs, scheduler_,
+                               speed_limit_, active->speed_limit},
+            download.plan, download.plan.files[i], part_of(download, i), download.priority));
     }
     active->began_at = Clock::now();
     TaskGroup files(deps_.executor);
@@ -405,6 +457,7 @@ Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
     auto last_time = Clock::now(), last_saved = last_time;
     for (;;) {
         co_await sleep_for(250ms);  // four times a second: the contract allows five updates
+        follow_schedule();
         scheduler_.tick();
         const auto now = Clock::now();
         const std::uint64_t received = active->received();
@@ -427,6 +480,26 @@ Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
     }
 }
 
+Task<> DownloadService::scan(std::shared_ptr<Active> active) {
+    for (const auto& transfer : active->transfers) {
+        std::optional<std::string> found;
+        try {
+            found = co_await deps_.scanner->scan(transfer->part(), transfer->received());
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::scan_unavailable || !settings_.may_skip_scan) throw;
+            log::warning("a download is kept without a scan for viruses",
+                         {{"download", active->download.id.str()}, {"reason", error.message().en}});
+            co_return;
+        }
+        if (!found) continue;
+        log::warning("the virus scanner has found something",
+                     {{"download", active->download.id.str()}, {"file", transfer->file().path}, {"found", *found}});
+        co_await deps_.files.run([&transfer] { PartFile::remove(transfer->part()); });
+        fail(ErrorCode::unsafe_file, "the virus scanner found {} in \"{}\"; the file was deleted",
+             "病毒扫描器在“{1}”中发现 {0}；该文件已删除", *found, transfer->file().path);
+    }
+}
+
 // Every part is whole and right: into the blob store, links, rows. May be repeated after a crash at any point.
 Task<> DownloadService::publish(std::shared_ptr<Active> active) {
     const Download& download = active->download;
@@ -437,16 +510,19 @@ Task<> DownloadService::publish(std::shared_ptr<Active> active) {
             const models::ModelFacts seen = models::read_model_facts(transfer->part(), transfer->file().path);
             if (!facts.format) facts = seen;
         }
+        std::vector<storage::BlobStore::Part> parts;
         for (const auto& transfer : active->transfers) {
             const Sha256 digest = transfer->digest().value();
-            deps_.blobs.publish(transfer->part(), digest, transfer->received());
-            deps_.blobs.link(models::link_path(download.plan.pinned, transfer->file().path), digest);
+            if (transfer->found_damage_in_store()) deps_.blobs.remove(digest);  // it would be taken for as good
+            parts.push_back({transfer->part(), digest, transfer->received(),
+                             models::link_path(download.plan.pinned, transfer->file().path)});
             files.push_back({.model_id = download.model_id,
                              .path = transfer->file().path,
                              .size = static_cast<std::int64_t>(transfer->received()),
                              .sha256 = digest,
                              .verified_at = now()});
         }
+        deps_.blobs.publish_all(parts);
     });
     if (!facts.license) facts.license = download.plan.license;
     if (!facts.quantization && !download.plan.pinned.variant.starts_with("files-"))

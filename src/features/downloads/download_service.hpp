@@ -5,8 +5,10 @@
 #include "features/downloads/download_json.hpp"
 #include "features/downloads/download_store.hpp"
 #include "features/downloads/file_transfer.hpp"
+#include "features/downloads/speed_schedule.hpp"
 #include "features/models/hub_service.hpp"
 #include "features/tasks/task_queue.hpp"
+#include "integrations/clamav/clamd.hpp"
 #include "storage/blob_store.hpp"
 
 #include <filesystem>
@@ -25,7 +27,9 @@ class DownloadService {
         int parallel = 2;               // downloads at the same time
         int connections = 16;           // to one source, of all downloads together
         std::uint64_t speed_limit = 0;  // bytes/s of all downloads together; 0: none
+        SpeedSchedule schedule;         // other limits at times of the week
         std::uint64_t keep_free = 0;    // bytes of disk space that a download leaves
+        bool may_skip_scan = false;     // while the scanner can't be reached
     };
     struct Deps {
         asio::any_io_executor executor;
@@ -35,6 +39,7 @@ class DownloadService {
         storage::BlobStore& blobs;
         HttpClient& http;
         BlockingPool& files;
+        clamav::Clamd* scanner = nullptr;  // nullptr: nothing is scanned
     };
     // Registers the kind "download" with the queue.
     DownloadService(Deps deps, Settings settings);
@@ -42,9 +47,7 @@ class DownloadService {
     // Called after every change and at most four times a second while bytes arrive.
     std::function<void(const Download&)> on_change;
 
-    // Of all downloads together, at once, until the program ends. 0: none.
-    void set_speed_limit(std::uint64_t bytes_per_second) { speed_limit_.set(bytes_per_second); }
-    std::uint64_t speed_limit() const { return speed_limit_.get(); }
+    OverallLimit overall_limit() const;
 
     // Makes the rows true after a restart. Before the queue starts.
     Task<> recover();
@@ -53,6 +56,8 @@ class DownloadService {
     Task<Started> start(DownloadRequest request);
     Task<storage::Page<Download>> list(DownloadQuery query);
     Task<Download> get(DownloadId id);  // DOWNLOAD_NOT_FOUND, as all below
+    // As get(), but also the newest download of a model: what start() answers for a complete one has that model's id.
+    Task<Download> show(DownloadId id);
     // The bool: whether anything had to change.
     Task<std::pair<Download, bool>> pause(DownloadId id);
     Task<std::pair<Download, bool>> resume(DownloadId id);
@@ -68,6 +73,8 @@ class DownloadService {
     Task<> transfer(std::shared_ptr<Active> active);
     Task<> transfer_files(std::shared_ptr<Active> active);
     Task<> report_progress(std::shared_ptr<Active> active);
+    void follow_schedule();
+    Task<> scan(std::shared_ptr<Active> active);
     Task<> publish(std::shared_ptr<Active> active);
     Task<std::pair<Download, bool>> rest(std::pair<Download, bool> outcome, bool drop_parts);
     Task<> wait_until_idle(DownloadId id);

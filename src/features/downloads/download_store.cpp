@@ -171,6 +171,12 @@ Task<std::optional<Download>> DownloadStore::find(DownloadId id) {
     co_return co_await database_.read([id](Session& session) { return find_where(session, "id = ?", id.str()); });
 }
 
+Task<std::optional<Download>> DownloadStore::newest_of(ModelId id) {
+    co_return co_await database_.read([id](Session& session) {
+        return find_where(session, "model_id = ? ORDER BY created_at DESC, id DESC LIMIT 1", id.str());
+    });
+}
+
 Task<std::pair<Download, bool>> DownloadStore::pause(DownloadId id) {
     co_return co_await database_.write([id](Session& session) {
         const Download download = require(session, id);

@@ -46,6 +46,7 @@ class DownloadStore {
     Task<std::optional<Started>> find_known(std::string ref);
     Task<storage::Page<Download>> list(DownloadQuery query);
     Task<std::optional<Download>> find(DownloadId id);
+    Task<std::optional<Download>> newest_of(ModelId id);
 
     // Each answers the row as it is afterwards and whether this call changed it. STATE_CONFLICT from a state that has
     // no way there; DOWNLOAD_NOT_FOUND.

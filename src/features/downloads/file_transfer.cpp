@@ -22,6 +22,7 @@ constexpr std::uint64_t kLeastSplit = 1 << 20;        // smaller tails aren't wo
 constexpr auto kStall = 12s;                          // no byte for so long: another connection
 constexpr auto kPatience = 1h;                        // without any byte, an outage is no longer waited out here
 constexpr int kMaxStrikes = 6;                        // answers in a row that can't be used
+constexpr int kStrikesToMove = 3;                     // then another source is asked, where there is one
 constexpr auto kLongestPause = 30s;
 
 Error unreachable(const HttpError& error, const Url& url) {
@@ -48,16 +49,22 @@ int seconds_of(std::optional<std::string_view> text) {
 
 }  // namespace
 
-FileTransfer::FileTransfer(Deps deps, const models::ModelRef& pinned, const PlannedFile& file,
-                           std::filesystem::path part, const int& priority)
+FileTransfer::FileTransfer(Deps deps, const Plan& plan, const PlannedFile& file, std::filesystem::path part,
+                           const int& priority)
     : deps_(deps),
-      pinned_(pinned),
+      plan_(plan),
       file_(file),
       priority_(priority),
-      source_name_(deps.hub.source()),
+      source_name_(models::name_of(plan.pinned.source)),
       writer_(deps.files, deps.blocks, file_, std::move(part)),
       group_(deps.executor),
-      changed_(deps.executor) {}
+      changed_(deps.executor) {
+    places_.push_back({{.hub = &deps_.hubs.hub(plan.pinned.source),
+                        .repo = plan.pinned.repo,
+                        .revision = plan.pinned.revision,
+                        .path = file.path,
+                        .name = source_name_}});
+}
 
 FileTransfer::~FileTransfer() = default;
 
@@ -67,7 +74,7 @@ FileProgress FileTransfer::progress() const {
                           .sha256 = digest_,
                           .verified = status_ == FileStatus::verified ? received() : writer_.hashed(),
                           .connections = connections()};
-    if (status_ == FileStatus::downloading && speed_ > 0) {
+    if (status_ == FileStatus::downloading && speed_ >= 1) {
         progress.speed = static_cast<std::int64_t>(speed_);
         const auto left = file_.size.value_or(progress.received) - progress.received;
         if (file_.size) progress.eta_seconds = static_cast<std::int64_t>(static_cast<double>(left) / speed_);
@@ -118,16 +125,24 @@ Task<> FileTransfer::run() {
 Task<> FileTransfer::fetch_and_check() {
     for (int round = 0;; ++round) {
         const ByteRanges have = round == 0 ? co_await writer_.open() : co_await writer_.have();
-        co_await fetch_missing(have);
+        // What is in the store already is read and hashed from there; should it be damaged, the next round fetches it.
+        const bool is_here = round == 0 && co_await is_stored();
+        if (is_here) {
+            received_ = have.size();
+            co_await copy_local(deps_.blobs.path_of(*file_.sha256));
+        } else {
+            co_await fetch_missing(have);
+        }
         const Sha256 digest = co_await writer_.finish(size());
         if (co_await is_right(digest)) {
             digest_ = digest;
             co_return;
         }
         log::warning("a file has a wrong digest", {{"file", file_.path}});
+        found_damage_in_store_ = found_damage_in_store_ || is_here;
         if (round < 2 && co_await repair()) continue;
-        fail(ErrorCode::digest_mismatch, "\"{}\" has a digest other than the hub's, also when it is fetched again",
-             "“{}”的摘要与模型站不符，重新下载后仍然如此", file_.path);
+        fail(ErrorCode::digest_mismatch, "\"{}\" has not the digest that it should have, also when it is fetched again",
+             "“{}”的摘要与预期不符，重新下载后仍然如此", file_.path);
     }
 }
 
@@ -161,7 +176,8 @@ Task<> FileTransfer::fetch_missing(ByteRanges have) {
             problem = error;
         }
         note_problem(*problem, false);
-        if (failure_) std::rethrow_exception(failure_);
+        co_await move_on();
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
         co_await sleep_for(std::chrono::duration_cast<std::chrono::milliseconds>(not_before_ - Clock::now()));
     }
     co_await fetch_ranges();
@@ -171,14 +187,20 @@ Task<> FileTransfer::fetch_ranges() {
     for (int begun = 1;; ++begun) {
         start_over_ = false;
         deps_.scheduler.add(*this);
-        while (!planner_->is_complete() && !failure_ && !writer_.has_failed() && !start_over_)
+        while (!planner_->is_complete() && !failure_ && !writer_.has_failed() && !start_over_ && !moves_for_)
             co_await changed_.wait();
         group_.cancel();
         co_await group_.wait();
         deps_.scheduler.remove(*this);
         if (const auto broken = writer_.failure()) std::rethrow_exception(broken);
+        const bool moved = moves_for_ && !planner_->is_complete();
+        if (moved) co_await move_on();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
         if (planner_->is_complete()) co_return;
+        if (moved && !start_over_) {
+            --begun;
+            continue;
+        }
         if (begun > kMaxStrikes) {
             fail(ErrorCode::hub_unreachable,
                  "\"{}\" can only be fetched in one piece, and the connection broke each time",
@@ -191,7 +213,7 @@ Task<> FileTransfer::fetch_ranges() {
 }
 
 bool FileTransfer::wants_connection(Clock::time_point now) const {
-    if (!planner_ || failure_ || now < not_before_ || connections() >= most_connections_) return false;
+    if (!planner_ || failure_ || moves_for_ || now < not_before_ || connections() >= most_connections_) return false;
     if (is_in_one_piece()) return requests_.empty() && !start_over_ && planner_->can_take();
     if (planner_->can_take()) return true;
     // Nothing is left to hand out: the longest tail is worth sharing when it takes more than a moment.
@@ -201,15 +223,17 @@ bool FileTransfer::wants_connection(Clock::time_point now) const {
     });
 }
 
-void FileTransfer::start_request(std::uint64_t wanted_bytes) {
+bool FileTransfer::start_request(std::uint64_t wanted_bytes) {
     std::shared_ptr<Piece> piece = planner_->take(is_in_one_piece() ? UINT64_MAX / 2 : wanted_bytes);
     if (!piece) piece = planner_->split(kLeastSplit);
+    if (!piece) return false;
     auto started = std::make_shared<Request>();
     started->piece = std::move(piece);
     started->started_at = Clock::now();
-    if (started->piece) started->measured_at_byte = started->piece->range().begin;
+    started->measured_at_byte = started->piece->range().begin;
     requests_.push_back(started);
     group_.spawn("range request", request(std::move(started)));
+    return true;
 }
 
 void FileTransfer::measure(Clock::time_point now) {
@@ -223,7 +247,7 @@ void FileTransfer::measure(Clock::time_point now) {
     };
     follow(speed_, measured_received_, received(), 0.2);
     for (const auto& request : requests_) {
-        if (request->piece) follow(request->speed, request->measured_at_byte, request->piece->rest().begin, 0.3);
+        follow(request->speed, request->measured_at_byte, request->piece->rest().begin, 0.3);
     }
 }
 
@@ -231,9 +255,9 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
     std::exception_ptr cancelled;
     std::optional<Error> problem;
     std::uint64_t bytes = 0;
-    const std::uint64_t begin = request->piece ? request->piece->range().begin : 0;
+    const std::uint64_t begin = request->piece->range().begin;
     try {
-        if (request->piece) bytes = co_await fetch(*request->piece);
+        bytes = co_await fetch(*request->piece);
     } catch (const Error& error) {
         problem = error;
         bytes = request->piece->rest().begin - begin;
@@ -241,11 +265,11 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
         cancelled = std::current_exception();
     }
     requests_.remove(request);
-    if (request->piece) planner_->give_back(request->piece);
+    planner_->give_back(request->piece);
     fetched_ += bytes;
     if (bytes > 0) {
         last_byte_at_ = Clock::now();
-        strikes_ = 0;
+        strikes_ = strikes_here_ = 0;
     }
     if (problem) note_problem(*problem, bytes > 0);
     if (is_in_one_piece() && !planner_->is_complete()) start_over_ = true;  // it can't be gone on with
@@ -257,20 +281,70 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
 void FileTransfer::note_problem(const Error& problem, bool got_bytes) {
     const auto now = Clock::now();
     if (!is_passing(problem.code())) {
-        failure_ = std::make_exception_ptr(problem);
+        give_up(problem);
         return;
     }
     if (problem.code() == ErrorCode::hub_rate_limited) deps_.scheduler.refused(source_name_);
     if (got_bytes) return;          // goes on at once, from the next byte
     if (now < not_before_) return;  // a sibling has said so
     ++strikes_;
-    const bool useless = problem.code() == ErrorCode::hub_bad_response && strikes_ >= kMaxStrikes;
+    if (++strikes_here_ >= kStrikesToMove && may_move()) moves_for_ = problem;
+    const int places = static_cast<int>(places_.size());
+    const bool useless = problem.code() == ErrorCode::hub_bad_response && strikes_ >= kMaxStrikes * places;
     if (useless || now - last_byte_at_ > kPatience) {
         failure_ = std::make_exception_ptr(problem);
         return;
     }
     not_before_ = now + back_off(problem);
     log::debug("a transfer pauses", {{"file", file_.path}, {"error", problem.message().en}});
+}
+
+bool FileTransfer::may_move() const {
+    // Without a digest nobody would notice that the other source has another content.
+    if (!plan_.is_public || (!file_.sha256 && !file_.git_sha1)) return false;
+    return !places_known_ || places_.size() > 1;
+}
+
+// The place has said no. That there is no such file may be true of one source alone; that this file may not be fetched,
+// or can't be written, is true everywhere.
+void FileTransfer::give_up(const Error& problem) {
+    const bool is_of_the_place = place_ != 0 || problem.code() == ErrorCode::hub_file_not_found ||
+                                 problem.code() == ErrorCode::hub_repo_not_found ||
+                                 problem.code() == ErrorCode::hub_revision_not_found;
+    if (!is_of_the_place || !may_move()) {
+        failure_ = std::make_exception_ptr(problem);
+        return;
+    }
+    places_[place_].is_out = true;
+    moves_for_ = problem;
+}
+
+Task<> FileTransfer::move_on() {
+    if (!moves_for_) co_return;
+    const Error problem = *std::exchange(moves_for_, std::nullopt);
+    if (!std::exchange(places_known_, true)) {
+        for (models::FilePlace& place : co_await deps_.hubs.other_places(plan_.pinned, file_.path, file_.sha256))
+            places_.push_back({std::move(place)});
+    }
+    std::size_t next = place_;
+    do {
+        next = (next + 1) % places_.size();
+    } while (next != place_ && places_[next].is_out);
+    strikes_here_ = 0;
+    if (next == place_) {
+        if (places_[place_].is_out) failure_ = std::make_exception_ptr(problem);
+        co_return;
+    }
+    if (next > place_) not_before_ = {};  // who has been asked before is given time
+    place_ = next;
+    source_.reset();
+    ++source_generation_;
+    has_ranges_ = true;
+    start_over_ = start_over_ && !file_.size;
+    most_connections_ = 64;
+    source_name_ = places_[place_].place.name;
+    log::warning("a download goes on from another source",
+                 {{"file", file_.path}, {"source", source_name_}, {"reason", problem.message().en}});
 }
 
 std::chrono::milliseconds FileTransfer::back_off(const Error& problem) {
@@ -294,7 +368,8 @@ Task<hubs::FileSource> FileTransfer::locate() {
         }
         FileTransfer& transfer;
     } const asking(*this);
-    source_ = co_await deps_.hub.locate(pinned_.repo, pinned_.revision, file_.path);
+    const models::FilePlace place = places_[place_].place;
+    source_ = co_await place.hub->locate(place.repo, place.revision, place.path);
     ++source_generation_;
     if (const auto* remote = std::get_if<hubs::RemoteSource>(&*source_)) {
         if (remote->max_connections) most_connections_ = std::min(most_connections_, *remote->max_connections);
@@ -374,6 +449,11 @@ Task<std::uint64_t> FileTransfer::fetch(Piece& piece) {
                 .with_retry_after(seconds_of(find_header(response.headers, "Retry-After")));
     }
     throw answered(ErrorCode::hub_unreachable);
+}
+
+Task<bool> FileTransfer::is_stored() const {
+    if (!file_.sha256 || !file_.size) co_return false;
+    co_return co_await deps_.files.run([this] { return deps_.blobs.exists(*file_.sha256, *file_.size); });
 }
 
 Task<> FileTransfer::copy_local(std::filesystem::path source) {

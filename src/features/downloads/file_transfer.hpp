@@ -9,7 +9,9 @@
 #include "features/downloads/range_planner.hpp"
 #include "features/downloads/speed_limit.hpp"
 #include "features/downloads/transfer_scheduler.hpp"
+#include "features/models/hub_service.hpp"
 #include "integrations/hub.hpp"
+#include "storage/blob_store.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -23,7 +25,8 @@
 namespace llmm::downloads {
 
 // Fetches one file by several range requests at a time and goes on where an earlier run of this program stopped. The
-// scheduler says when a further request may start; the planner, which bytes it fetches; the writer takes them.
+// scheduler says when a further request may start; the planner, which bytes it fetches; the writer takes them. When its
+// source fails, it goes on from another that has the same content.
 class FileTransfer {
   public:
     using Clock = std::chrono::steady_clock;
@@ -32,13 +35,13 @@ class FileTransfer {
         HttpClient& http;
         BlockingPool& files;
         BlockPool& blocks;
-        hubs::Hub& hub;
+        const storage::BlobStore& blobs;
+        models::HubService& hubs;
         TransferScheduler& scheduler;
         SpeedLimit& all_downloads;
         SpeedLimit& this_download;
     };
-    FileTransfer(Deps deps, const models::ModelRef& pinned, const PlannedFile& file, std::filesystem::path part,
-                 const int& priority);
+    FileTransfer(Deps deps, const Plan& plan, const PlannedFile& file, std::filesystem::path part, const int& priority);
     ~FileTransfer();
 
     // Ends when the file is whole and its digest right. HUB_… errors, DIGEST_MISMATCH, UNSAFE_FILE, UNSUPPORTED_FORMAT,
@@ -50,6 +53,7 @@ class FileTransfer {
     std::uint64_t received() const { return received_.load(std::memory_order_relaxed); }
     std::uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }  // by this object
     std::optional<Sha256> digest() const { return digest_; }
+    bool found_damage_in_store() const { return found_damage_in_store_; }  // in the blob that this file is
     FileProgress progress() const;
     bool is_waiting() const;  // for a source that can't be reached, or wants to be left alone
 
@@ -67,7 +71,7 @@ class FileTransfer {
     bool wants_connection(Clock::time_point now) const;
     std::uint64_t unassigned() const { return planner_ ? planner_->unassigned() : 0; }
     bool is_limited() const;
-    void start_request(std::uint64_t wanted_bytes);
+    bool start_request(std::uint64_t wanted_bytes);  // false: there is nothing that it could fetch
     void measure(Clock::time_point now);
 
   private:
@@ -75,6 +79,7 @@ class FileTransfer {
     Task<> fetch_missing(ByteRanges have);
     Task<> fetch_ranges();
     Task<> copy_local(std::filesystem::path source);
+    Task<bool> is_stored() const;  // the store has a file of that name and size, whatever brought it there
     Task<> request(std::shared_ptr<Request> request);
     Task<std::uint64_t> fetch(Piece& piece);  // the bytes that came
     Task<bool> is_right(Sha256 digest);
@@ -85,13 +90,18 @@ class FileTransfer {
     // Where the file is, asked once for all requests until the answer is no longer good.
     Task<hubs::FileSource> locate();
     void forget_source(std::uint64_t generation);
+    // After note_problem() asked for it, once no request runs: goes to the next source. Leaves failure_ when there is
+    // none and the problem is not one that passes.
+    Task<> move_on();
+    void give_up(const Error& problem);
+    bool may_move() const;
     bool is_in_one_piece() const { return !has_ranges_ || !file_.size; }
     std::uint64_t size() const { return file_.size.value_or(received()); }
     void note_problem(const Error& problem, bool got_bytes);
     std::chrono::milliseconds back_off(const Error& problem);
 
     Deps deps_;
-    const models::ModelRef& pinned_;
+    const Plan& plan_;
     const PlannedFile& file_;
     const int& priority_;
     std::string source_name_;
@@ -107,11 +117,21 @@ class FileTransfer {
     std::uint64_t measured_received_ = 0;
     Clock::time_point measured_at_{};
 
+    struct Place {
+        models::FilePlace place;
+        bool is_out = false;  // it has said that it will not give the file
+    };
+    std::vector<Place> places_;  // the first is the model's own source
+    std::size_t place_ = 0;      // the one in use
+    bool places_known_ = false;
+    std::optional<Error> moves_for_;  // the problem that makes it leave its place
+    int strikes_here_ = 0;
     std::optional<hubs::FileSource> source_;
     std::uint64_t source_generation_ = 0;
     bool locating_ = false;
     bool has_ranges_ = true;
     bool start_over_ = false;
+    bool found_damage_in_store_ = false;
     int most_connections_ = 64;
 
     std::exception_ptr failure_;

@@ -23,6 +23,11 @@ ByteRange Piece::range() const {
     return range_;
 }
 
+bool Piece::is_stopped() const {
+    const std::lock_guard lock(mutex_);
+    return stopped_;
+}
+
 std::optional<ByteRange> Piece::split(std::uint64_t least) {
     constexpr std::uint64_t kStep = 64 << 10;
     const std::lock_guard lock(mutex_);
@@ -67,9 +72,9 @@ std::shared_ptr<Piece> RangePlanner::take(std::uint64_t wanted) {
 }
 
 std::shared_ptr<Piece> RangePlanner::split(std::uint64_t least) {
-    const auto longest = std::max_element(pieces_.begin(), pieces_.end(), [](const auto& a, const auto& b) {
-        return a->rest().size() < b->rest().size();
-    });
+    const auto worth = [](const auto& piece) { return piece->is_stopped() ? 0 : piece->rest().size(); };
+    const auto longest = std::max_element(pieces_.begin(), pieces_.end(),
+                                          [&](const auto& a, const auto& b) { return worth(a) < worth(b); });
     if (longest == pieces_.end()) return nullptr;
     const auto tail = (*longest)->split(least);
     if (!tail) return nullptr;

@@ -22,6 +22,7 @@ class Piece {
     Grant take(std::size_t bytes);
     ByteRange rest() const;  // what has not come yet
     ByteRange range() const;
+    bool is_stopped() const;
     // Hands over the second half of the rest, when each half has at least so many bytes.
     std::optional<ByteRange> split(std::uint64_t least);
     void stop();  // at the next byte that comes
@@ -42,7 +43,7 @@ class RangePlanner {
 
     // A range of about that size that nobody fetches yet; null: none is left, or all that is left is too far ahead.
     std::shared_ptr<Piece> take(std::uint64_t wanted);
-    // The tail of the piece that has most left.
+    // The tail of the piece that has most left, of those that are still fetched.
     std::shared_ptr<Piece> split(std::uint64_t least);
     // The piece's request has ended: what is left of it is there to be taken again.
     void give_back(const std::shared_ptr<Piece>& piece);

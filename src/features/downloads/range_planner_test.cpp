@@ -84,4 +84,17 @@ TEST(RangePlanner, every_byte_is_fetched_once_whatever_happens) {
     }
 }
 
+TEST(RangePlanner, splits_what_is_still_fetched) {
+    RangePlanner planner(64 << 20, 4 << 20, {});
+    const auto longest = planner.take(40 << 20), other = planner.take(24 << 20);
+    longest->stop();  // too slow: it ends with its next byte
+    const auto tail = planner.split(1 << 20);
+    ASSERT_TRUE(tail);
+    EXPECT_EQ(tail->range().end, 64U << 20);
+    EXPECT_EQ(other->range().end, tail->range().begin);
+    other->stop();
+    tail->stop();
+    EXPECT_FALSE(planner.split(1 << 20));
+}
+
 }  // namespace llmm::downloads

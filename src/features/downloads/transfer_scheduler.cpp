@@ -3,6 +3,7 @@
 #include "features/downloads/file_transfer.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace llmm::downloads {
@@ -58,11 +59,12 @@ int TransferScheduler::connections(const std::string& source) const {
 
 void TransferScheduler::dispatch(Lane& lane) {
     const auto now = Clock::now();
+    std::set<const FileTransfer*> declined;
     while (lane.active < lane.controller.target()) {
         FileTransfer* next = nullptr;
         const auto rank = [](const FileTransfer& file) { return std::tuple(-file.priority(), file.connections()); };
         for (FileTransfer* file : lane.files) {
-            if (!file->wants_connection(now)) continue;
+            if (declined.contains(file) || !file->wants_connection(now)) continue;
             if (!next || rank(*file) < rank(*next)) next = file;
         }
         if (!next) return;
@@ -71,8 +73,11 @@ void TransferScheduler::dispatch(Lane& lane) {
             std::min<std::uint64_t>(static_cast<std::uint64_t>(speed_each * kPieceSeconds), kLargestPiece);
         // Near the end of a file all its connections should end together.
         const auto fair = next->unassigned() / static_cast<std::uint64_t>(2 * lane.controller.target());
+        // Counted first: a request that fails at once is released before the call returns.
         ++lane.active;
-        next->start_request(std::min(piece, fair));
+        if (next->start_request(std::min(piece, fair))) continue;
+        --lane.active;
+        declined.insert(next);
     }
 }
 

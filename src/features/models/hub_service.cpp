@@ -1,5 +1,6 @@
 #include "features/models/hub_service.hpp"
 
+#include "base/log/log.hpp"
 #include "features/models/hub_merge.hpp"
 
 #include <algorithm>
@@ -12,6 +13,13 @@ namespace {
 
 // Questions that go on after their asker stopped waiting: each ends by itself, and a dead hub must not collect them.
 constexpr std::size_t kMaxFlights = 64;
+
+// Whose repositories bear the same names, and who list the same digests.
+std::optional<Source> twin_of(Source source) {
+    if (source == Source::huggingface) return Source::modelscope;
+    if (source == Source::modelscope) return Source::huggingface;
+    return std::nullopt;
+}
 
 [[noreturn]] void bad_cursor() {
     throw Error(ErrorCode::validation_failed, Text{"the cursor is not one of this list", "游标不属于此列表"},
@@ -28,8 +36,9 @@ struct HubService::Flight {
     bool is_over = false;
 };
 
-HubService::HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, Settings settings)
-    : settings_(settings), group_(executor), landed_(executor) {
+HubService::HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, std::vector<Mirror> mirrors,
+                       Settings settings)
+    : mirrors_(std::move(mirrors)), settings_(settings), group_(executor), landed_(executor) {
     for (hubs::Hub* hub : hubs) {
         if (const auto source = parse_source(hub->source())) hubs_[*source] = hub;
     }
@@ -159,6 +168,29 @@ Task<std::vector<hubs::Category>> HubService::all_categories() {
         }
     }
     co_return categories;
+}
+
+Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest) {
+    std::vector<FilePlace> places;
+    for (const Mirror& mirror : mirrors_) {
+        if (mirror.of != pinned.source) continue;
+        places.push_back(
+            {mirror.hub, pinned.repo, pinned.revision, path, fmt::format("{} ({})", name_of(mirror.of), mirror.host)});
+    }
+    const auto other = twin_of(pinned.source);
+    const auto found = other && digest ? hubs_.find(*other) : hubs_.end();
+    if (found == hubs_.end()) co_return places;
+    try {
+        const hubs::Repository repository = co_await found->second->repository(pinned.repo, "");
+        const auto file = std::ranges::find(repository.files, digest, &hubs::RemoteFile::sha256);
+        if (file != repository.files.end()) {
+            places.push_back({found->second, repository.summary.repo, repository.revision, file->path,
+                              std::string(name_of(*other))});
+        }
+    } catch (const Error& error) {
+        log::debug("another source can't be asked", {{"source", name_of(*other)}, {"error", error.message().en}});
+    }
+    co_return places;
 }
 
 Task<RemoteModel> HubService::resolve(ModelRef ref) {

@@ -54,13 +54,28 @@ struct FoundPage {
     std::vector<SourceReport> sources;
 };
 
+// Where a file can be asked for.
+struct FilePlace {
+    hubs::Hub* hub = nullptr;
+    std::string repo, revision, path;
+    std::string name;  // for people: "huggingface", "huggingface (hf-mirror.com)"
+};
+
+// Another address of a hub, with the same repositories and commits.
+struct Mirror {
+    Source of{};
+    hubs::Hub* hub = nullptr;
+    std::string host;
+};
+
 // The remote half of the catalogue: one door to every hub. Used from the event loop.
 class HubService {
   public:
     struct Settings {
         std::chrono::milliseconds patience{4'000};  // for the slowest of all sources
     };
-    HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, Settings settings);
+    HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, std::vector<Mirror> mirrors,
+               Settings settings);
 
     // VALIDATION_FAILED for a source that this version doesn't have.
     hubs::Hub& hub(Source source);
@@ -74,6 +89,9 @@ class HubService {
     Task<std::vector<hubs::Category>> all_categories();
     // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are.
     Task<RemoteModel> resolve(ModelRef ref);
+    // Where else a file of that content is: at the mirrors of its hub, and in the repository of the same name on
+    // another hub when that lists the same digest (not asked without one). Sources that fail now are left out.
+    Task<std::vector<FilePlace>> other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest);
     // Ends questions that nobody waits for any more.
     Task<> stop() { return group_.stop(); }
 
@@ -86,6 +104,7 @@ class HubService {
     Task<> wait_for_all(std::vector<std::shared_ptr<Flight<Answer>>> flights);
 
     std::map<Source, hubs::Hub*> hubs_;
+    std::vector<Mirror> mirrors_;
     Settings settings_;
     TaskGroup group_;
     Signal landed_;

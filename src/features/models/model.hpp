@@ -38,7 +38,8 @@ struct Model {
     std::optional<std::string> quantization, architecture;
     std::optional<std::int64_t> context_length;
     std::optional<std::string> license;
-    std::string metadata = "{}";  // JSON: what the file says about itself
+    std::string metadata = "{}";           // JSON: what the file says about itself
+    std::optional<bool> stock_compatible;  // whether stock llama.cpp can load it, where its source has ways of its own
     std::int64_t file_count = 0;
     std::optional<TimePoint> verified_at;  // when the file checked longest ago was checked
     TimePoint created_at{}, updated_at{};

@@ -40,6 +40,7 @@ json::object to_json(const Model& model) {
             {"architecture", or_null(model.architecture)},
             {"context_length", or_null(model.context_length)},
             {"license", or_null(model.license)},
+            {"stock_compatible", or_null(model.stock_compatible)},
             {"metadata", model.metadata == "{}" ? json::value(json::object{}) : parse_own_json(model.metadata)},
             {"files", {{"count", model.file_count}, {"size", size}, {"verified_at", time_or_null(model.verified_at)}}},
             {"created_at", to_rfc3339(model.created_at)},
@@ -75,6 +76,15 @@ ModelChanges parse_model_changes(const json::value& body) {
 std::vector<std::string> read_tags(std::string_view text) {
     if (text == "[]") return {};
     return json::value_to<std::vector<std::string>>(parse_own_json(text));
+}
+
+std::optional<bool> read_stock_compatible(std::string_view metadata) {
+    if (!metadata.contains("stock_compatible")) return std::nullopt;
+    const json::value value = parse_own_json(metadata);
+    const json::value* source = value.as_object().if_contains("source");
+    const json::value* mark =
+        source && source->is_object() ? source->get_object().if_contains("stock_compatible") : nullptr;
+    return mark && mark->is_bool() ? std::optional(mark->get_bool()) : std::nullopt;
 }
 
 std::string write_source_metadata(std::string_view source_metadata) {

@@ -20,6 +20,8 @@ std::vector<std::string> read_tags(std::string_view text);
 // for a row that is new, the second keeps it.
 std::string write_source_metadata(std::string_view source_metadata);
 std::string keep_source_metadata(std::string_view old_metadata, std::string_view facts_metadata);
+// From the part of the metadata that the source gave.
+std::optional<bool> read_stock_compatible(std::string_view metadata);
 std::string write_tags(const std::vector<std::string>& tags);
 
 }  // namespace llmm::models

@@ -25,6 +25,8 @@ constexpr storage::SortField kSortFields[] = {
     {"created_at", "created_at"}, {"updated_at", "updated_at"}, {"name", "name", true}};
 
 Model from_row(const Row& row) {
+    std::string metadata = row.text(15);
+    const auto stock_compatible = read_stock_compatible(metadata);
     const auto format = row.optional_text(10);
     return {.id = ModelId::trusted(row.text(0)),
             .ref = row.text(1),
@@ -41,7 +43,8 @@ Model from_row(const Row& row) {
             .architecture = row.optional_text(12),
             .context_length = row.optional_int64(13),
             .license = row.optional_text(14),
-            .metadata = row.text(15),
+            .metadata = std::move(metadata),
+            .stock_compatible = stock_compatible,
             .file_count = row.int64(18),
             .verified_at = row.optional_time(19),
             .created_at = row.time(16),

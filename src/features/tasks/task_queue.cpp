@@ -48,6 +48,7 @@ bool is_transient(ErrorCode code) {
         case ErrorCode::hub_unreachable:
         case ErrorCode::hub_rate_limited:
         case ErrorCode::disk_full:
+        case ErrorCode::scan_unavailable:
         case ErrorCode::overloaded:
         case ErrorCode::engine_timeout:
             return true;

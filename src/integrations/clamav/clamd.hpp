@@ -1,0 +1,43 @@
+#pragma once
+#include "base/async/blocking_pool.hpp"
+#include "base/async/task.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace llmm::clamav {
+
+// Lets ClamAV's daemon look at files: their bytes go to it over its socket (INSTREAM), so it needs no right to read
+// them. Used from the event loop.
+class Clamd {
+  public:
+    struct Options {
+        std::string address;                         // "/run/clamav/clamd.ctl" or "host:port"
+        std::uint64_t part_bytes = 24 << 20;         // clamd takes no more at once than its StreamMaxLength
+        std::chrono::milliseconds patience{60'000};  // for each step: connecting, a piece sent, the verdict
+    };
+    static bool is_address(std::string_view text);
+
+    Clamd(Options options, BlockingPool& files) : options_(std::move(options)), files_(files) {}
+
+    // The name of what it has found; nullopt: nothing. A file longer than a part is scanned in parts that overlap, so
+    // that a signature of the kind that stands anywhere in a file is not cut in two. SCAN_UNAVAILABLE.
+    Task<std::optional<std::string>> scan(std::filesystem::path file, std::uint64_t size);
+
+  private:
+    struct Connection;
+    Task<std::optional<std::string>> scan_part(int file, std::uint64_t begin, std::uint64_t end);
+    Task<> connect(Connection& connection);
+    Task<> send_part(Connection& connection, int file, std::uint64_t begin, std::uint64_t end);
+    Task<> in_time(Task<> step) const;
+
+    Options options_;
+    BlockingPool& files_;
+};
+
+}  // namespace llmm::clamav
