@@ -102,6 +102,19 @@ TEST_F(CommandLineTest, deploy_names_an_engine_and_shows_why_one_was_chosen) {
     EXPECT_THAT(err_.str(), HasSubstr("Engine: llama-server (llama-server 1 runs GGUF on this machine)"));
 }
 
+TEST_F(CommandLineTest, a_hint_is_of_the_engine_that_is_missing) {
+    const auto hint_for = [this](const char* engine) {
+        err_.str("");
+        answer_ = [engine]() -> json::value {
+            throw ApiError(503, "ENGINE_UNAVAILABLE", "not here", json::object{{"engine", engine}});
+        };
+        EXPECT_EQ(call({"list"}), 1);
+        return err_.str();
+    };
+    EXPECT_THAT(hint_for("llama-server"), HasSubstr("Install llama-server"));
+    EXPECT_THAT(hint_for("docker"), ::testing::Not(HasSubstr("llama-server")));
+}
+
 TEST_F(CommandLineTest, deploy_on_another_engine_is_other_settings) {
     answer_ = [] {
         return json::object{

@@ -64,6 +64,9 @@ void report(const ApiError& error, const Terminal& terminal) {
     for (const auto& [name, value] : error.details()) {
         if (!value.is_null()) terminal.err << detail_line(name, value, terminal.text) << "\n";
     }
+    // The hint is how llama-server is had; of another engine its message says what is missing.
+    const std::string engine = text_of(error.details(), "engine");
+    if (error.code() == "ENGINE_UNAVAILABLE" && !engine.empty() && engine != "llama-server") return;
     for (const Hint& hint : kHints) {
         if (hint.code == error.code()) terminal.err << terminal.text(hint.phrase) << "\n";
     }

@@ -101,7 +101,13 @@ Task<std::optional<Process>> find_process(LocalHost host, std::string instance, 
 void remove_leftovers(const LocalHost& host, const std::string& instance, const Endpoint& endpoint) {
     remove_socket(endpoint);
     std::error_code missing;
-    std::filesystem::remove(engine_key_file(host, instance), missing);
+    const auto key = engine_key_file(host, instance);
+    std::filesystem::remove(key, missing);
+    // A manager that was killed while it wrote the key left it under the name of write_file_durably.
+    const std::string unfinished = "." + key.filename().native() + ".";
+    for (const auto& entry : std::filesystem::directory_iterator(key.parent_path(), missing)) {
+        if (entry.path().filename().native().starts_with(unfinished)) std::filesystem::remove(entry.path(), missing);
+    }
     std::filesystem::remove_all(private_file(host.home, instance, kLinkSuffix), missing);
 }
 
