@@ -167,6 +167,7 @@ def test_byte_that_flips_once(wire, client):
 def test_login_page_of_a_network(wire, client):
     """In the place of a file it is not kept as one; in the place of the hub's data it is named."""
     wire.fault({"kind": "captive_portal"}, **CDN)
+    wire.fault({"kind": "status", "status": 404}, path="/api/v1/models/*")  # ModelScope would have the same file
     assert pull(client)["error_code"] in ("UNSAFE_FILE", "UNSUPPORTED_FORMAT", "HUB_BAD_RESPONSE", "HUB_UNREACHABLE")
     wire.control("DELETE", "faults")
     wire.fault({"kind": "captive_portal"}, host="hub")

@@ -33,6 +33,7 @@ def victim(evil, tmp_path_factory):
     home = tmp_path_factory.mktemp("victim") / "home"
     service = Service(home, HF_ENDPOINT=evil.url, OLLAMA_REGISTRY=evil.url, MODELSCOPE_ENDPOINT=evil.url, HF_TOKEN="hf_secret",
                       MODELSCOPE_API_TOKEN="hf_secret", LLM_MANAGER_HUGGINGFACE_CACHE_SECONDS="0")
+    service.hub = evil
     yield service
     service.stop()
 
@@ -70,7 +71,10 @@ def refused(service, ref, errors, **body):
 
 
 def fails(service, ref, errors):
-    """As `refused`, or begun and then ended with the error; never complete."""
+    """As `refused`, or begun and then ended with the error; never complete. The honest twin on ModelScope, from which the file would
+    be fetched instead, is not there."""
+    if ":" not in ref:
+        service.hub.fault({"kind": "status", "status": 404}, path="/api/v1/models/*")
     status, _, answer = service.request("POST", "/api/v1/downloads", {"ref": ref})
     if status >= 400:
         assert answer["error"] in errors, answer

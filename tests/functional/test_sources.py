@@ -367,7 +367,7 @@ def test_search_reports_a_failing_source(make_service, hub):
 
 
 def test_search_from_the_cache_is_quick(all_hubs):
-    """Over HTTP on a connection that stays open: about a millisecond; the bound leaves room for a busy machine."""
+    """Over HTTP on a connection that stays open: a fraction of a millisecond; the bound leaves room for a busy machine."""
     search(all_hubs, "q=tiny")
     connection = http.client.HTTPConnection("127.0.0.1", all_hubs.port)
     times = []

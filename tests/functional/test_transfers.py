@@ -257,6 +257,35 @@ def test_another_hub_with_another_content_is_left_alone(make_service, hub, secon
     assert wait(service, path)["source"] == "huggingface"
 
 
+def test_a_mirror_that_sends_other_bytes_is_found_out(make_service, hub, second_hub):
+    add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+    service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    slow_down(hub)
+    for offset in range(MIB, 24 * MIB, MIB):
+        second_hub.fault({"kind": "flip", "offset": offset}, host="cdn")
+    path = begin(service)
+    until(lambda: service.data("GET", path)["download_size"] > 4 * MIB, "some bytes have come")
+    hub.stop()
+    done = wait(service, path, status="failed")
+    assert done["error_code"] == "DIGEST_MISMATCH"
+    assert check_blobs(service.home) == set()
+
+
+def test_a_mirror_that_leads_inside_is_left_again(make_service, hub, second_hub):
+    add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+    service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    slow_down(hub)
+    second_hub.fault({"kind": "redirect", "location": "https://169.254.169.254/x"}, path="*/resolve/*")
+    path = begin(service)
+    until(lambda: service.data("GET", path)["download_size"] > 4 * MIB, "some bytes have come")
+    hub.fault({"kind": "reset"})
+    until(lambda: any("/resolve/" in entry["path"] for entry in second_hub.log()), "the mirror was asked", 30)
+    until(lambda: service.data("GET", path)["phase"] == "waiting_for_source", "it waits for its own")
+    hub.control("DELETE", "faults")
+    done = wait(service, path)
+    assert (done["source"], done["attempt"]) == ("huggingface", 1)
+
+
 def test_a_gated_repository_is_not_looked_for_elsewhere(make_service, hub, second_hub):
     add_repo(hub, BIG, {"big-Q8_0.gguf": 8 * MIB})
     files = {"big-Q8_0.gguf": {"size": 8 * MIB, "seed": 1, "prefix_base64": base64.b64encode(TINY).decode()}}
