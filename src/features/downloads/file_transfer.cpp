@@ -323,7 +323,8 @@ Task<> FileTransfer::move_on() {
     if (!moves_for_) co_return;
     const Error problem = *std::exchange(moves_for_, std::nullopt);
     if (!std::exchange(places_known_, true)) {
-        for (models::FilePlace& place : co_await deps_.hubs.other_places(plan_.pinned, file_.path, file_.sha256))
+        for (models::FilePlace& place :
+             co_await deps_.hubs.other_places(plan_.pinned, file_.path, file_.sha256, file_.size))
             places_.push_back({std::move(place)});
     }
     std::size_t next = place_;

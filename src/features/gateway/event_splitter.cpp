@@ -17,7 +17,8 @@ std::size_t EventSplitter::end_of_last(std::string_view text) const {
         const std::size_t place = text.rfind(gap);
         if (place != std::string_view::npos) end = std::max(end, place + gap.size());
     }
-    return end;
+    // Further empty lines belong to no event, so that it doesn't matter with which piece they come.
+    return std::min(text.find_first_not_of("\r\n", end), text.size());
 }
 
 std::string_view EventSplitter::feed(std::string_view piece) {

@@ -170,7 +170,8 @@ Task<std::vector<hubs::Category>> HubService::all_categories() {
     co_return categories;
 }
 
-Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest) {
+Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest,
+                                                      std::optional<std::uint64_t> size) {
     std::vector<FilePlace> places;
     for (const Mirror& mirror : mirrors_) {
         if (mirror.of != pinned.source) continue;
@@ -183,7 +184,8 @@ Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::stri
     try {
         const hubs::Repository repository = co_await found->second->repository(pinned.repo, "");
         const auto file = std::ranges::find(repository.files, digest, &hubs::RemoteFile::sha256);
-        if (file != repository.files.end()) {
+        // Whose listing tells another size for the same bytes has made an error, and nobody knows which of the two.
+        if (file != repository.files.end() && (!size || !file->size || *file->size == *size)) {
             places.push_back({found->second, repository.summary.repo, repository.revision, file->path,
                               std::string(name_of(*other))});
         }

@@ -90,8 +90,9 @@ class HubService {
     // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are.
     Task<RemoteModel> resolve(ModelRef ref);
     // Where else a file of that content is: at the mirrors of its hub, and in the repository of the same name on
-    // another hub when that lists the same digest (not asked without one). Sources that fail now are left out.
-    Task<std::vector<FilePlace>> other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest);
+    // another hub when that lists the same digest (not asked without one) and size. Sources that fail now are left out.
+    Task<std::vector<FilePlace>> other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest,
+                                              std::optional<std::uint64_t> size);
     // Ends questions that nobody waits for any more.
     Task<> stop() { return group_.stop(); }
 
