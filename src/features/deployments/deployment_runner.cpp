@@ -229,13 +229,20 @@ void Runner::give_back_memory() {
     admitted_.reset();
 }
 
+// Adds a tenth to a start at most, and doesn't keep an engine busy that loads for minutes.
+milliseconds Runner::start_pause() const {
+    constexpr milliseconds kShortest{2};
+    const auto so_far = std::chrono::duration_cast<milliseconds>(Clock::now() - started_);
+    return std::clamp(so_far / 10, std::min(kShortest, settings_.pace.start_poll), settings_.pace.start_poll);
+}
+
 // Until something is to be decided: the engine has ended, failed, or something else is wanted.
 Task<> Runner::watch() {
     while (instance_ && version_ == seen_) {
         co_await check();
         if (!instance_ || version_ != seen_) co_return;
         const bool often = !was_ready_ && deps_.engine->descriptor().owns_instances;
-        milliseconds pause = often ? settings_.pace.start_poll : settings_.pace.health_interval;
+        milliseconds pause = often ? start_pause() : settings_.pace.health_interval;
         if (drain_until_) pause = std::min(pause, settings_.pace.start_poll);
         std::string how;
         if (!co_await ended_within(pause, how)) {

@@ -48,7 +48,7 @@ class EngineLease {
 
 // How often an engine is looked at, and how patient its runner is with one that fails.
 struct Pace {
-    std::chrono::milliseconds start_poll{50};
+    std::chrono::milliseconds start_poll{50};  // at most
     std::chrono::milliseconds health_interval{2'000};
     std::chrono::milliseconds health_limit{3'000};     // for one answer
     std::chrono::milliseconds unhealthy_limit{8'000};  // then it is stopped and started again
@@ -163,6 +163,7 @@ class Runner {
     Task<> clear_away(engines::Order order, engines::Record record);
     Task<> reserve_memory(InstanceId id);
     void give_back_memory();
+    std::chrono::milliseconds start_pause() const;
     Task<> watch();
     Task<> check();
     Task<> became_ready();
