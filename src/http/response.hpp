@@ -33,7 +33,7 @@ std::string_view reason_phrase(int status);
 
 // A named event for a stream of text/event-stream. The data must be one line (serialised JSON is).
 std::string server_sent_event(std::string_view event, std::string_view id, std::string_view data);
-// A response that begins such a stream.
-Response event_stream(std::function<Task<>(BodyWriter&)> stream);
+// A response that begins such a stream; without a function it is the head alone, for an exchange that writes the rest.
+Response event_stream(std::function<Task<>(BodyWriter&)> stream = {});
 
 }  // namespace llmm::http

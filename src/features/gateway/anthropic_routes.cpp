@@ -2,6 +2,7 @@
 
 #include "features/gateway/anthropic_json.hpp"
 #include "features/gateway/translated_answer.hpp"
+#include "http/response.hpp"
 
 #include <boost/json.hpp>
 
@@ -58,12 +59,7 @@ struct AnthropicRoutes::Talk {
     Translated asked;
     std::optional<anthropic::EventWriter> writer;  // once it is known what is asked
 
-    void begin() {
-        Response head;
-        head.headers = {
-            {"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
-        exchange.begin(std::move(head));
-    }
+    void begin() { exchange.begin(http::event_stream()); }
     Task<> tell(std::string text) {
         if (!asked.stream) co_return;
         if (!exchange.begun()) begin();

@@ -5,6 +5,7 @@
 #include "base/log/log.hpp"
 #include "features/gateway/answer_scan.hpp"
 #include "features/gateway/event_splitter.hpp"
+#include "http/response.hpp"
 
 #include <boost/json.hpp>
 #include <boost/system/system_error.hpp>
@@ -31,12 +32,6 @@ std::string_view name_of(Dialect dialect) {
 
 bool is_event_stream(const UpstreamResponse& answer) {
     return find_header(answer.headers(), "Content-Type").value_or("").starts_with("text/event-stream");
-}
-
-Response stream_head() {
-    Response head;
-    head.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
-    return head;
 }
 
 // A comment of an event stream: clients skip it, proxies see that the connection lives.
@@ -93,7 +88,7 @@ struct GatewayService::Passage {
         co_await exchange.write(comment(text));
     }
     void begin() {
-        Response head = stream_head();
+        Response head = http::event_stream();
         if (!position.empty()) head.headers.push_back({"X-Queue-Position", position});
         exchange.begin(std::move(head));
     }

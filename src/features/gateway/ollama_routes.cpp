@@ -23,6 +23,12 @@ namespace {
 constexpr std::string_view kApiVersion = "0.12.6";
 constexpr std::size_t kLongestAlias = 256;
 
+Response head_of_lines() {
+    Response head;
+    head.headers = {{"Content-Type", "application/x-ndjson"}, {"X-Accel-Buffering", "no"}};
+    return head;
+}
+
 Response json_response(std::string body) {
     Response response;
     response.headers.push_back({"Content-Type", "application/json; charset=utf-8"});
@@ -193,11 +199,7 @@ struct OllamaRoutes::Talk {
     ollama::Asked asked;
     std::optional<ollama::AnswerWriter> writer;  // once it is known what is asked
 
-    void begin() {
-        Response head;
-        head.headers = {{"Content-Type", "application/x-ndjson"}, {"X-Accel-Buffering", "no"}};
-        exchange.begin(std::move(head));
-    }
+    void begin() { exchange.begin(head_of_lines()); }
     Task<> tell() {
         if (!asked.stream) co_return;
         if (!exchange.begun()) begin();
@@ -325,9 +327,7 @@ Task<> OllamaRoutes::pull(Request& request, Exchange& exchange) {
 Task<> OllamaRoutes::follow(Exchange& exchange, downloads::Started started, bool stream) {
     constexpr std::chrono::milliseconds kInterval{200};
     if (stream) {
-        Response head;
-        head.headers = {{"Content-Type", "application/x-ndjson"}, {"X-Accel-Buffering", "no"}};
-        exchange.begin(std::move(head));
+        exchange.begin(head_of_lines());
         co_await say(exchange, {{"status", "pulling manifest"}});
     }
     std::int64_t told = -1;
