@@ -274,6 +274,11 @@ class Load {
             }
             connection.last_piece = now;
         }
+        // Kept, 500 streams would grow (and be copied) at the same moments, and that would be measured as a stall.
+        if (connection.chunked && !options_.print) {
+            connection.in.erase(0, connection.parsed);
+            connection.parsed = 0;
+        }
     }
 
     static bool is_whole(const Connection& connection) {
