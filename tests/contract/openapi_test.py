@@ -328,6 +328,7 @@ def test_checks_every_event_of_a_stream():
     assert stream("message.delta", {"message_id": ID, "content": "x"})[0].type == "message.delta"
     message = example_of("ChatMessage")
     stream("message.start", {"message": message, "user_message": message})
+    stream("message.queued", {"message_id": ID, "position": 1})
     with pytest.raises(AssertionError, match="content"):
         stream("message.delta", {"message_id": ID})
     with pytest.raises(AssertionError, match="'message.middle'"):

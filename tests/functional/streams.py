@@ -28,6 +28,8 @@ class Reader:
 
     def take(self, event):
         data = json.loads(event.data)
+        if event.type == "message.queued":
+            return  # no part of the reply
         if event.type == "message.start":
             self.restarts += bool(self.ids)  # the service lost what it had told: begin anew
             self.ids, self.text = [], ""

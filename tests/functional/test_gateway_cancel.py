@@ -1,5 +1,6 @@
 """A client that leaves frees what it held at once, in whatever phase its request is. CANCEL_TRIES: how often (10)."""
 
+import json
 import os
 import signal
 import threading
@@ -8,7 +9,9 @@ import time
 import pytest
 from gateway_client import raw_post, usage, within
 from mock_engine import Log, build
+from openapi import parse_events
 from service import Service, until
+from streams import stream
 
 TRIES = int(os.environ.get("CANCEL_TRIES", "10"))
 LIMIT = 0.1  # seconds from the client's end to the upstream's
@@ -172,3 +175,34 @@ def test_callers_hear_of_their_place_and_of_a_full_queue(make_bench):
     for connection in (first, second, third, late):
         connection.close()
     assert within(1, lambda: bench.queue() == (0, 0))
+
+
+def test_chats_hear_of_their_place(make_bench):
+    bench = make_bench(slots=1)
+    service = bench.service
+    holder = bench.begin("holder", stream=True, top_k=FOR_EVER)
+    assert bench.log.wait("holder", "arrived", 20)
+    heard = {1: [], 2: []}
+
+    def chat(number):
+        session = service.data("POST", "/api/v1/chat/sessions", {"deployment_id": "tiny"}, expect=[201])
+        with stream(service, "POST", f"/api/v1/chat/sessions/{session['id']}/messages", {"content": "Hi!", "stream": True}) as response:
+            text = ""
+            while line := response.readline().decode():
+                text += line
+                if line == "\n":
+                    heard[number] += [(event.type, event.id, json.loads(event.data)) for event in parse_events(text)]
+                    text = ""
+
+    chats = [threading.Thread(target=chat, args=(number,)) for number in (1, 2)]
+    for number, one in enumerate(chats, 1):
+        one.start()
+        until(lambda waiting=number: bench.queue() == (1, waiting), "it waits")
+    until(lambda: len(heard[2]) == 2, "the second one was told")
+    assert [kind for kind, _, _ in heard[2]] == ["message.start", "message.queued"]
+    assert heard[2][1][1] == "" and heard[2][1][2] == {"message_id": heard[2][0][2]["message"]["id"], "position": 2}
+    holder.close()
+    for one in chats:
+        one.join(20)
+    assert [kind for kind, _, _ in heard[1]][:3] == ["message.start", "message.queued", "message.delta"] and heard[1][1][2]["position"] == 1
+    assert heard[1][-1][0] == heard[2][-1][0] == "message.end"

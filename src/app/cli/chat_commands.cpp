@@ -70,6 +70,9 @@ class Conversation {
             const json::object data = parse_json(event.data).as_object();
             if (event.name == "message.start") {
                 reply_id = text_of(object_of(data, "message"), "id");
+            } else if (event.name == "message.queued") {
+                const auto position = std::to_string(data.at("position").to_number<std::int64_t>());
+                session_.terminal.note(session_.text(phrases::reply_queued, position));
             } else if (event.name == "message.delta") {
                 const std::string text = text_of(data, "content");
                 session_.terminal.out << (session_.terminal.out_is_tty ? printable(text, true) : text) << std::flush;

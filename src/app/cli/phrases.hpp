@@ -233,6 +233,7 @@ inline constexpr Phrase chat_help{
     "/new   开始新对话\n/bye   退出（或 Ctrl-D）\n\"\"\"    多行消息的开始与结束\nCtrl-C "
     "停止回答，或放弃正在输入的内容。"};
 inline constexpr Phrase reply_cut{"The answer ended early ({}).", "回答提前结束（{}）。"};
+inline constexpr Phrase reply_queued{"The model is busy: place {} in its queue.", "模型正忙：排队第 {} 位。"};
 inline constexpr Phrase stream_ended{"The answer broke off.", "回答中断。"};
 
 // Column titles

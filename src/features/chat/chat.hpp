@@ -3,6 +3,7 @@
 #include "base/ids/id.hpp"
 #include "base/time/time.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -135,6 +136,12 @@ Error still_writing(const MessageId& reply);
 struct ReplyStarted {
     Message message, user_message;
 };
+// Others are before it in front of the engine; told again whenever that changes. It is no part of the reply, so it has
+// no id, and who comes back later does not get it again.
+struct ReplyQueued {
+    MessageId message_id;
+    std::size_t position = 0;  // 1: the next one
+};
 struct ReplyDelta {
     MessageId message_id;
     std::string content;
@@ -157,8 +164,8 @@ struct EventPlace {
 };
 
 struct ReplyEvent {
-    std::string id;  // an EventPlace
-    std::variant<ReplyStarted, ReplyDelta, ReplyEnded, ReplyFailed> body;
+    std::string id;  // an EventPlace, or empty
+    std::variant<ReplyStarted, ReplyQueued, ReplyDelta, ReplyEnded, ReplyFailed> body;
 };
 
 }  // namespace llmm::chat

@@ -247,6 +247,10 @@ json::value to_json(const ReplyStarted& event) {
     return json::object{{"message", to_json(event.message)}, {"user_message", to_json(event.user_message)}};
 }
 
+json::value to_json(const ReplyQueued& event) {
+    return json::object{{"message_id", event.message_id.str()}, {"position", event.position}};
+}
+
 json::value to_json(const ReplyDelta& event) {
     return json::object{{"message_id", event.message_id.str()}, {"content", event.content}};
 }

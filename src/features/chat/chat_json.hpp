@@ -47,6 +47,7 @@ ChatCommand parse_chat_command(std::string_view frame);  // also MALFORMED_JSON
 boost::json::value to_json(const Session& session);
 boost::json::value to_json(const Message& message);
 boost::json::value to_json(const ReplyStarted& event);
+boost::json::value to_json(const ReplyQueued& event);
 boost::json::value to_json(const ReplyDelta& event);
 boost::json::value to_json(const ReplyEnded& event);
 

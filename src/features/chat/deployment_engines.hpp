@@ -23,8 +23,13 @@ class DeploymentEngines final : public EngineSource {
 
     Task<Engine> take(Asked asked) override {
         const auto door = admissions_.of(co_await deployments_.get(asked.id.str()));
-        auto permit = co_await door->enter(
-            {.caller = std::move(asked.caller), .deadline = asked.deadline, .interval = kForever, .told = {}});
+        auto permit = co_await door->enter({.caller = std::move(asked.caller),
+                                            .deadline = asked.deadline,
+                                            .interval = std::chrono::seconds(1),
+                                            .told = [&asked](std::size_t position) -> Task<> {
+                                                if (asked.queued) asked.queued(position);
+                                                co_return;
+                                            }});
         Engine engine =
             co_await ready(asked.id, asked.deadline, deployments::DeploymentService::affinity_of(asked.prefix));
         struct Held {
@@ -41,8 +46,6 @@ class DeploymentEngines final : public EngineSource {
     }
 
   private:
-    static constexpr std::chrono::milliseconds kForever = std::chrono::hours(24);
-
     Task<Engine> ready(DeploymentId id, std::chrono::steady_clock::time_point deadline, std::uint64_t affinity) {
         auto lease =
             std::make_shared<deployments::EngineLease>(co_await deployments_.ensure_ready(id, deadline, affinity));

@@ -4,6 +4,7 @@
 #include "base/net/upstream.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ class EngineSource {
         std::chrono::steady_clock::time_point deadline;
         std::string caller = {};  // callers take turns
         std::string prefix = {};  // requests with the same one go to the same instance, which has it in its cache
+        // Its place in the queue (1: the next one), once a second while it waits for one.
+        std::function<void(std::size_t position)> queued = {};
     };
     // Waits for a place in front of the engine and while it starts. DEPLOYMENT_NOT_FOUND, STATE_CONFLICT,
     // ENGINE_FAILED, ENGINE_TIMEOUT, RATE_LIMITED, OVERLOADED.

@@ -16,6 +16,9 @@ constexpr std::string_view kErrorType = "error";
 std::string_view type_of(const ReplyStarted&) {
     return "message.start";
 }
+std::string_view type_of(const ReplyQueued&) {
+    return "message.queued";
+}
 std::string_view type_of(const ReplyDelta&) {
     return "message.delta";
 }
@@ -53,8 +56,9 @@ std::string server_sent_event(const ReplyEvent& event, http::Language language) 
 std::string socket_frame(const ReplyEvent& event, http::Language language) {
     return std::visit(
         [&](const auto& body) {
+            json::value id = event.id.empty() ? json::value(nullptr) : json::value(event.id);
             return json::serialize(
-                json::object{{"type", type_of(body)}, {"id", event.id}, {"data", data_of(body, language)}});
+                json::object{{"type", type_of(body)}, {"id", std::move(id)}, {"data", data_of(body, language)}});
         },
         event.body);
 }

@@ -119,7 +119,12 @@ Task<Generation::Answering> Generation::reach_engine(DeploymentId deployment) {
         Engine engine = co_await deps_.engines.take({.id = deployment,
                                                      .deadline = Clock::now() + deps_.limits.engine_wait,
                                                      .caller = caller_,
-                                                     .prefix = wanted_.session_id.str()});
+                                                     .prefix = wanted_.session_id.str(),
+                                                     .queued = [this](std::size_t position) {
+                                                         queue_position_ = position;
+                                                         changed_.notify();
+                                                     }});
+        queue_position_.reset();
         metadata_.model = engine.model;
         ticket_->row.deployment = engine.deployment;
         ticket_->row.model = engine.model_ref;

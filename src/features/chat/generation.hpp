@@ -59,6 +59,8 @@ class Generation {
     const MessageId& message_id() const { return wanted_.reply_id; }
     bool answered() const { return answered_; }  // by the engine, though there may be no text yet
     bool ended() const { return ended_; }
+    // In front of the engine, while it waits there for a place.
+    std::optional<std::size_t> queue_position() const { return queue_position_; }
     bool is_stored() const { return exchange_.has_value(); }  // both messages exist
     // What broke it off; a stop is no failure.
     const std::optional<Error>& failure() const { return failure_; }
@@ -97,6 +99,7 @@ class Generation {
     const std::string caller_;
     std::optional<usage::UsageTicket> ticket_;  // while both messages exist and the reply has not ended
     std::size_t watchers_ = 0;
+    std::optional<std::size_t> queue_position_;
     bool answered_ = false, ended_ = false;
     std::optional<StopReason> stop_reason_;
     std::optional<Error> failure_;

@@ -86,9 +86,9 @@ Task<> Reply::begin() {
     const Live* live = std::get_if<Live>(&source_);
     if (!live) co_return;
     Generation& generation = **live;
-    while (!generation.answered() && !generation.ended())
+    while (!generation.answered() && !generation.ended() && !generation.queue_position())
         co_await generation.changed().wait();
-    if (generation.answered()) co_return;
+    if (generation.answered() || !generation.ended()) co_return;
     if (generation.failure()) throw *generation.failure();
     if (generation.stop_reason() == StopReason::shutting_down) {
         fail(ErrorCode::shutting_down, "the service is stopping", "服务正在停止");
@@ -107,7 +107,14 @@ Task<Message> Reply::stored() {
 bool Reply::has_event() const {
     const Live* live = std::get_if<Live>(&source_);
     if (live && !(*live)->is_stored()) return (*live)->ended();
-    return !started_ || has_ended() || message().content.size() > taken_;
+    return !started_ || has_ended() || message().content.size() > taken_ || new_position();
+}
+
+// What the client does not know yet.
+std::optional<std::size_t> Reply::new_position() const {
+    const Live* live = std::get_if<Live>(&source_);
+    if (!live || (*live)->queue_position() == told_position_) return std::nullopt;
+    return (*live)->queue_position();
 }
 
 Task<> Reply::wait() {
@@ -122,6 +129,10 @@ std::optional<ReplyEvent> Reply::poll() {
         return std::nullopt;
     }
     EventPlace place{message_id()};
+    if (const auto position = started_ && !has_ended() ? new_position() : std::nullopt) {
+        told_position_ = position;
+        return ReplyEvent{{}, ReplyQueued{place.message_id, *position}};
+    }
     auto body = next_body(place.number);
     return ReplyEvent{place.str(), std::move(body)};
 }

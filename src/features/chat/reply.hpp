@@ -28,8 +28,8 @@ class Reply {
     ~Reply();
 
     const MessageId& message_id() const;
-    // For who has asked for the reply and gets nothing else when it fails at once: resumes when the engine answers, or
-    // the reply was stopped. Throws what failed before.
+    // For who has asked for the reply and gets nothing else when it fails at once: resumes when the engine answers, the
+    // reply has to wait for others, or was stopped. Throws what failed before.
     Task<> begin();
     // Resumes when both messages are stored. Throws when they can't be.
     Task<Message> stored();
@@ -45,6 +45,7 @@ class Reply {
   private:
     void resume_at(std::uint64_t number);
     bool has_event() const;
+    std::optional<std::size_t> new_position() const;
     bool has_ended() const;
     const Message& message() const;
     const Message& user_message() const;
@@ -53,7 +54,8 @@ class Reply {
 
     std::variant<std::shared_ptr<Generation>, StoredReply> source_;
     bool started_ = false, over_ = false, stops_when_left_ = false;
-    std::size_t taken_ = 0;  // bytes of the text
+    std::size_t taken_ = 0;                     // bytes of the text
+    std::optional<std::size_t> told_position_;  // in the queue
 };
 
 }  // namespace llmm::chat
