@@ -46,7 +46,7 @@ def finish(service):
     digests = check_blobs(service.home)
     for row in downloads(service):
         assert {file["sha256"] for file in row["files"]} <= digests
-        assert not (service.home / "downloads" / row["id"]).exists(), "parts were left behind"
+        until(lambda gone=row["id"]: not (service.home / "downloads" / gone).exists(), "its parts are gone", 10)
         service.data("DELETE", f"/api/v1/models/{row['model_id']}")
 
 

@@ -317,6 +317,18 @@ def test_pause_and_a_restart_keep_what_has_come(big, hub):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: needs root")
+def test_parts_of_what_is_over_go_at_the_next_start(big, hub):
+    done = wait(big, begin(big))
+    folder = big.home / "downloads"
+    big.kill()
+    for leftover in (done["id"], "0199c0de-0000-7000-8000-000000000008"):  # killed before they were removed
+        (folder / leftover).mkdir()
+        (folder / leftover / "0.part").write_bytes(b"x" * 1000)
+    (folder / "notes").mkdir()
+    big.start()
+    assert [entry.name for entry in folder.iterdir()] == ["notes"]
+
+
 def test_a_full_disk_makes_it_wait_and_nothing_is_lost(tmp_path, hub):
     home = tmp_path / "small"
     home.mkdir()

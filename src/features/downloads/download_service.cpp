@@ -126,6 +126,23 @@ void DownloadService::follow_schedule() {
 Task<> DownloadService::recover() {
     const int changed = co_await deps_.store.recover();
     if (changed > 0) log::info("downloads go on after a restart", {{"downloads", changed}});
+    co_await drop_leftovers();
+}
+
+// Parts of who was killed between the end of a download and their removal.
+Task<> DownloadService::drop_leftovers() {
+    std::vector<DownloadId> found;
+    co_await deps_.files.run([&found, path = settings_.home / "downloads"] {
+        std::error_code ignored;
+        for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
+            if (const auto id = DownloadId::parse(entry.path().filename().string())) found.push_back(*id);
+        }
+    });
+    for (const DownloadId& id : found) {
+        const auto download = co_await deps_.store.find(id);
+        if (!download || download->status == Status::completed || download->status == Status::cancelled)
+            co_await drop_parts(id);
+    }
 }
 
 std::filesystem::path DownloadService::part_of(const Download& download, std::size_t file) const {
@@ -308,6 +325,7 @@ Task<> DownloadService::run(const tasks::TaskRun& task) {
     const auto id = DownloadId::trusted(task.task.subject);
     // An earlier run of the same download (paused and resumed in a moment) ends first.
     co_await wait_until_idle(id);
+    co_await sleep_for(co_await deps_.store.rest_after_deaths(id));
     auto download = co_await deps_.store.find(id);
     if (!download || download->task_id != task.task.id || !co_await deps_.store.begin_attempt(id)) co_return;
     auto active = std::make_shared<Active>(*std::move(download));

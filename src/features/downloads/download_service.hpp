@@ -79,6 +79,7 @@ class DownloadService {
     Task<std::pair<Download, bool>> rest(std::pair<Download, bool> outcome, bool drop_parts);
     Task<> wait_until_idle(DownloadId id);
     Task<> drop_parts(DownloadId id);
+    Task<> drop_leftovers();
     // Takes the disk space of all files before their first byte; DISK_FULL, and then nothing more is taken than before.
     void reserve_space(const Download& download) const;
     Task<> wait_for_space(std::shared_ptr<Active> active);

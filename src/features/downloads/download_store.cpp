@@ -21,7 +21,10 @@ constexpr std::string_view kColumns =
     "id, model_id, task_id, ref, status, phase, plan, download_size, total_size, download_speed, eta_seconds, "
     "file_path, "
     "error_code, error_message, priority, speed_limit, attempt, created_at, updated_at, transfer_ms";
-constexpr std::int64_t kMaxDeaths = 10;
+// Of the program during a download, with no bytes in between. After the first ones, which anybody may have caused, the
+// download rests, so that it can't be what keeps the program from living; the last one is the end of it.
+constexpr std::int64_t kPatientDeaths = 3, kMaxDeaths = 10;
+constexpr std::chrono::milliseconds kFirstRest{1'000}, kLongestRest{60'000};
 constexpr std::size_t kColumnCount = 20;
 constexpr storage::SortField kSortFields[] = {{"created_at", "created_at"}, {"updated_at", "updated_at"}};
 
@@ -240,6 +243,18 @@ Task<> DownloadStore::remove(DownloadId id) {
     });
 }
 
+Task<std::chrono::milliseconds> DownloadStore::rest_after_deaths(DownloadId id) {
+    co_return co_await database_.write([id](Session& session) -> std::chrono::milliseconds {
+        // The queue buries a task after three workers; what goes on where it stopped may outlive any number of them.
+        session.execute("UPDATE tasks SET lost_leases = 0 WHERE id = (SELECT task_id FROM download_tasks WHERE id = ?)",
+                        id);
+        const auto deaths = session.query_one(
+            "SELECT deaths FROM download_tasks WHERE id = ?", [](const Row& row) { return row.int64(0); }, id);
+        if (!deaths || *deaths < kPatientDeaths) return std::chrono::milliseconds(0);
+        return std::min(kLongestRest, kFirstRest * (1 << (*deaths - kPatientDeaths)));
+    });
+}
+
 Task<bool> DownloadStore::begin_attempt(DownloadId id) {
     co_return co_await database_.write([id](Session& session) {
         const auto changed = session.execute(
@@ -248,8 +263,6 @@ Task<bool> DownloadStore::begin_attempt(DownloadId id) {
             "('pending', 'downloading')",
             now(), id);
         if (changed == 0) return false;
-        // The queue buries a task after three workers; what goes on where it stopped may outlive any number of them, as
-        // long as each brings it further.
         const auto deaths = session.query_one(
             "SELECT deaths FROM download_tasks WHERE id = ?", [](const Row& row) { return row.int64(0); }, id);
         if (deaths && *deaths > kMaxDeaths) {
@@ -259,8 +272,6 @@ Task<bool> DownloadStore::begin_attempt(DownloadId id) {
                             "the program ended too often during this download", id);
             return false;
         }
-        session.execute("UPDATE tasks SET lost_leases = 0 WHERE id = (SELECT task_id FROM download_tasks WHERE id = ?)",
-                        id);
         return true;
     });
 }

@@ -58,6 +58,9 @@ class DownloadStore {
                           std::optional<std::optional<std::int64_t>> speed_limit);
     Task<> remove(DownloadId id);
 
+    // When a task begins: how long this download rests first. Longer with each time that the program has died during it
+    // before any bytes came. Dying while it rests is not held against it.
+    Task<std::chrono::milliseconds> rest_after_deaths(DownloadId id);
     // For the running transfer. False when the row is no longer pending or downloading: somebody paused or cancelled
     // it.
     Task<bool> begin_attempt(DownloadId id);

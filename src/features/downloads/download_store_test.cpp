@@ -105,6 +105,28 @@ TEST_P(Downloads, a_paused_one_is_not_begun_by_a_late_worker) {
     EXPECT_EQ(find(id).status, Status::paused);
 }
 
+TEST_P(Downloads, one_that_the_program_dies_of_rests_longer_each_time_and_fails_in_the_end) {
+    const DownloadId id = start().id;
+    std::vector<std::int64_t> rests;
+    for (;;) {
+        const auto rest = run_task(store.rest_after_deaths(id));
+        EXPECT_EQ(rest, run_task(store.rest_after_deaths(id)));  // to die in it counts for nothing
+        if (!run_task(store.begin_attempt(id))) break;
+        rests.push_back(rest.count() / 1000);
+    }
+    EXPECT_EQ(rests, (std::vector<std::int64_t>{0, 0, 0, 1, 2, 4, 8, 16, 32, 60}));
+    EXPECT_EQ(find(id).status, Status::failed);
+}
+
+TEST_P(Downloads, bytes_make_up_for_all_deaths) {
+    const DownloadId id = start().id;
+    for (int i = 0; i < 30; ++i) {
+        EXPECT_TRUE(run_task(store.begin_attempt(id)));
+        run_task(store.note_life(id));
+        EXPECT_EQ(run_task(store.rest_after_deaths(id)).count(), 0);
+    }
+}
+
 TEST_P(Downloads, after_a_restart_no_row_claims_to_be_downloading) {
     const DownloadId running = start().id;
     run_task(store.begin_attempt(running));
