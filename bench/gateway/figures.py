@@ -79,8 +79,8 @@ def table(report):
         ("requests/s at p99 <= 10 ms", lambda name: f"{best_rate(report, name) or 0:.0f}"),
         ("CPU a piece, burst (us)", lambda name: shown(of(report, "burst c=1", name, "cpu_us_per_piece"), 2)),
         ("CPU a piece, paced c=32 (us)", lambda name: shown(of(report, "paced c=32", name, "cpu_us_per_piece"), 2)),
-        ("added first piece p50, c=1 (us)", lambda name: shown(added(report, "paced c=1", name, "first_us", "p50"))),
-        ("added first piece p99, c=1 (us)", lambda name: shown(added(report, "paced c=1", name, "first_us", "p99"))),
+        ("added first piece p50, c=1 (us)", lambda name: shown(added(report, "short c=1", name, "first_us", "p50"))),
+        ("added first piece p99, c=1 (us)", lambda name: shown(added(report, "short c=1", name, "first_us", "p99"))),
         ("added a piece p50, c=1 (us)", lambda name: shown(added(report, "paced c=1", name, "piece_us", "p50"))),
         ("added a piece p99, c=1 (us)", lambda name: shown(added(report, "paced c=1", name, "piece_us", "p99"))),
         ("pieces in the 38-45 ms band", lambda name: str(sum(value or 0 for case in ("paced c=1", "paced c=32")

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -40,7 +41,7 @@ def ollama():
 
 @pytest.fixture
 def hub(tmp_path):
-    process = HubProcess()
+    process = HubProcess("--cdn-host", "localhost")  # another host than the hub's: ollama takes a redirect within one host for none
     process.add("acme/tiny-GGUF", {"tiny-Q8_0.gguf": {"disk": str(TINY)}, "README.md": {"text": "# Tiny\n" * 40},
                                    "sub/config.json": {"text": '{"a": 1}'}}, downloads=5, tags=["gguf"], pipeline_tag="text-generation")
     process.add("acme/gated", {"m.gguf": {"text": "GGUF"}}, gated="manual", tokens=["hf_friend"])
@@ -51,11 +52,11 @@ def hub(tmp_path):
 
 
 @pytest.fixture
-def make_service(tmp_path):
+def make_service(tmp_path, hub):
     started = []
 
     def make(name="home", **environment):
-        service = Service(tmp_path / name, **environment)
+        service = Service(tmp_path / name, LLM_MANAGER_NETWORK_ALLOWED_HOSTS=urlsplit(hub.cdn).netloc, **environment)
         started.append(service)
         return service
 
