@@ -130,6 +130,16 @@ def test_one_blob_whatever_it_came_from(opened, outside):
     import_from(opened, "ollama", ollama_store(outside / "ollama"))
     opened.pull("demo:tiny-chat")
     assert [path.name for path in blobs(opened)].count(SHA256) == 1
+def test_an_import_that_is_over_tells_its_whole_result(opened, outside):
+    """Asked as often as it goes, so that some answer is made just while the import ends."""
+    hf_cache(outside / "hub")
+    for _ in range(60):
+        path = "/api/v1/store/imports/" + opened.data("POST", "/api/v1/store/imports", {"source": "hf-cache", "path": str(outside / "hub")})["id"]
+        while (work := opened.data("GET", path))["state"] in ("queued", "running"):
+            pass
+        assert (len(work["result"]["models"]), len(work["result"]["skipped"])) == (2, 1)
+
+
     facts = opened.data("GET", "/api/v1/store")
     assert facts["saved_size"] >= 2 * SIZE and facts["models"] == 4
 

@@ -65,8 +65,7 @@ Task<std::pair<Import, tasks::QueuedTask>> StoreService::start_import(ImportRequ
 
 Task<std::pair<Import, tasks::QueuedTask>> StoreService::get_import(ImportId id) {
     auto import = co_await deps_.store.find_import(id);
-    if (!import) fail(ErrorCode::not_found, "there is no import {}", "导入 {} 不存在", id.str());
-    tasks::QueuedTask task = co_await deps_.queue.get(import->task_id);
+    if (!import) import = known;
     co_return std::pair(*std::move(import), std::move(task));
 }
 
@@ -81,6 +80,10 @@ Task<std::vector<ImportModel>> StoreService::plan(ImportRequest request) {
     const bool is_folder = co_await deps_.files.run([&] { return deps_.roots.is_directory(path); });
     std::vector<ImportModel> models;
     models.push_back(plan_path(remote, is_folder));
+    const auto known = co_await deps_.store.find_import(id);
+    if (!known) fail(ErrorCode::not_found, "there is no import {}", "导入 {} 不存在", id.str());
+    tasks::QueuedTask task = co_await deps_.queue.get(known->task_id);
+    // Read after the task: of one that is over, all of the result is there.
     co_return models;
 }
 
