@@ -55,7 +55,7 @@ bool BlobStore::exists(const Sha256& digest, std::uint64_t size) const {
 }
 
 void BlobStore::publish(const fs::path& part, const Sha256& digest, std::uint64_t size) const {
-    take_over(part, digest, size, Durable::now);
+    take_over(part, digest, size, Existing::replace, Durable::now);
 }
 
 // Other writers of this file system pay for it, too, but it is over sooner than a wait for each file.
@@ -65,23 +65,25 @@ void BlobStore::sync_all() const {
 
 void BlobStore::publish_all(std::span<const Part> parts) const {
     constexpr std::size_t kFew = 4;
+    const auto existing = [](const Part& part) { return part.is_stored ? Existing::keep : Existing::replace; };
     if (parts.size() <= kFew) {
         for (const Part& part : parts) {
-            publish(part.path, part.digest, part.size);
+            take_over(part.path, part.digest, part.size, existing(part), Durable::now);
             link(part.link, part.digest);
         }
         return;
     }
     sync_all();
     for (const Part& part : parts) {
-        take_over(part.path, part.digest, part.size, Durable::later);
+        take_over(part.path, part.digest, part.size, existing(part), Durable::later);
         models_.make_parents(part.link);
         models_.link_to(part.link, path_of(part.digest), GuardedDirectory::Durable::later);
     }
     sync_all();
 }
 
-void BlobStore::take_over(const fs::path& part, const Sha256& digest, std::uint64_t size, Durable durable) const {
+void BlobStore::take_over(const fs::path& part, const Sha256& digest, std::uint64_t size, Existing existing,
+                          Durable durable) const {
     const fs::path target = path_of(digest);
     const UniqueFd fd = open_file(part, O_RDONLY | O_NOFOLLOW);
     struct ::stat info{};
@@ -96,14 +98,14 @@ void BlobStore::take_over(const fs::path& part, const Sha256& digest, std::uint6
         sync_directory(blobs_);
         sync_file(fd.get());  // the content before the name: never a name without its bytes
     }
-    if (size_of_regular_file(target) == size) {
-        // It may be open and mapped by an engine, and is as good. Its change time says to garbage collection that it is
-        // wanted again, until a row does.
+    if (existing == Existing::keep && size_of_regular_file(target) == size) {
+        // Its change time says to garbage collection that it is wanted again, until a row does.
         if (::chmod(target.c_str(), kBlobMode) != 0) throw_errno("chmod " + target.string(), errno);
-        if (::unlink(part.c_str()) != 0) throw_errno("unlink " + part.string(), errno);
     } else if (::rename(part.c_str(), target.c_str()) != 0) {
         throw_errno("rename to " + target.string(), errno);
     }
+    // Still there when it was not needed, or was another name of the same file: rename() leaves both.
+    if (::unlink(part.c_str()) != 0 && errno != ENOENT) throw_errno("unlink " + part.string(), errno);
     if (durable == Durable::now) sync_directory(shard_of(digest));
 }
 

@@ -41,8 +41,8 @@ class BlobStore {
 
     // Takes a finished file over: durable and read-only under its final name when this returns, gone from its
     // old place. The caller has computed the digest; the size is checked (DIGEST_MISMATCH). The file is on
-    // the file system of the store. When the blob is there already, that one stays and the new file is
-    // dropped; one of a wrong size is replaced.
+    // the file system of the store. It takes the place of a blob that is there already, for nobody knows what has
+    // become of that one's bytes; who has the old file open or linked elsewhere keeps it.
     void publish(const std::filesystem::path& part, const Sha256& digest, std::uint64_t size) const;
 
     struct Part {
@@ -50,6 +50,8 @@ class BlobStore {
         Sha256 digest;
         std::uint64_t size = 0;
         SafePath link;  // at models/
+        bool is_stored =
+            false;  // the caller has just read the blob itself and found it right: if it is there, it stays
     };
     // publish() and link() of each. Of many files the disk is waited for twice in all and not four times for each: all
     // bytes are durable before the first name, and all names when this returns.
@@ -77,7 +79,9 @@ class BlobStore {
 
   private:
     enum class Durable { now, later };
-    void take_over(const std::filesystem::path& part, const Sha256& digest, std::uint64_t size, Durable durable) const;
+    enum class Existing { replace, keep };
+    void take_over(const std::filesystem::path& part, const Sha256& digest, std::uint64_t size, Existing existing,
+                   Durable durable) const;
     void sync_all() const;
     std::filesystem::path shard_of(const Sha256& digest) const;
 

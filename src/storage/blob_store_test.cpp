@@ -51,14 +51,42 @@ TEST_F(BlobStoreTest, publishes_under_the_digest_read_only_and_takes_the_part_aw
     EXPECT_EQ(info.st_mode & 07777U, 0444U);
 }
 
-TEST_F(BlobStoreTest, a_second_publish_keeps_the_first_file_and_drops_the_part) {
+TEST_F(BlobStoreTest, a_blob_that_was_just_read_stays_and_the_part_goes) {
     const Sha256 digest = publish("abc");
-    struct ::stat before{};
-    ASSERT_EQ(::stat(store.path_of(digest).c_str(), &before), 0);
+    fs::create_hard_link(store.path_of(digest), directory / "same");
+    const SafePath link = *SafePath::parse("demo/a/1/model.gguf");
+    const std::vector<BlobStore::Part> parts{{part("abc"), digest, 3, link, true}};
+    store.publish_all(parts);
+    EXPECT_TRUE(fs::equivalent(store.path_of(digest), directory / "same"));
+    EXPECT_FALSE(fs::exists(directory / "part"));
+    EXPECT_EQ(read_file(store.model_path(link)), "abc");
+    // Somebody has deleted it meanwhile.
+    store.remove(digest);
+    part("abc");
+    store.publish_all(parts);
+    EXPECT_TRUE(verify(digest));
+}
+
+TEST_F(BlobStoreTest, a_damaged_blob_of_the_right_size_does_not_swallow_a_good_file) {
+    const Sha256 digest = publish("abc");
+    fs::permissions(store.path_of(digest), fs::perms::owner_write, fs::perm_options::add);
+    std::ofstream(store.path_of(digest)) << "abd";
+    std::ifstream engine(store.path_of(digest));  // it goes on with what it has open
+    fs::create_hard_link(store.path_of(digest), directory / "elsewhere");
     publish("abc");
-    struct ::stat after{};
-    ASSERT_EQ(::stat(store.path_of(digest).c_str(), &after), 0);
-    EXPECT_EQ(after.st_ino, before.st_ino);
+    EXPECT_TRUE(verify(digest));
+    std::ostringstream open;
+    open << engine.rdbuf();
+    EXPECT_EQ(open.str(), "abd");
+    EXPECT_EQ(read_file(directory / "elsewhere"), "abd");
+    EXPECT_FALSE(fs::exists(directory / "part"));
+}
+
+TEST_F(BlobStoreTest, another_name_of_the_blob_itself_is_taken_away) {
+    const Sha256 digest = publish("abc");
+    fs::create_hard_link(store.path_of(digest), directory / "part");
+    store.publish(directory / "part", digest, 3);
+    EXPECT_TRUE(verify(digest));
     EXPECT_FALSE(fs::exists(directory / "part"));
 }
 

@@ -102,6 +102,18 @@ def test_a_file_comes_in_by_link(opened, outside):
 
 
 def test_a_folder_comes_in(opened, outside):
+def test_a_damaged_blob_does_not_swallow_a_good_file(opened, outside):
+    opened.pull("demo:tiny-chat")
+    blob = blobs(opened)[0]
+    blob.chmod(0o644)
+    with open(blob, "r+b") as file:
+        file.seek(1000)
+        file.write(b"\xff")
+    shutil.copy(TINY, outside / "tiny-Q8_0.gguf")
+    assert wait(opened, opened.data("POST", "/api/v1/models", {"path": str(outside / "tiny-Q8_0.gguf")}))["state"] == "succeeded"
+    assert blobs(opened) == [blob] and blob.read_bytes() == TINY.read_bytes()
+
+
     shutil.copytree(ROOT / "tests/data/tiny-model/hf-repo-sharded", outside / "weights")
     done = wait(opened, opened.data("POST", "/api/v1/models", {"path": str(outside / "weights")}))
     assert done["state"] == "succeeded", done
