@@ -244,9 +244,9 @@ def test_another_hub_takes_over_where_it_lists_the_same_digest(make_service, hub
     check_blobs(service.home)
 
 
-def test_another_hub_with_another_content_is_left_alone(make_service, hub, second_hub):
+def test_another_hub_does_not_hear_of_a_download_unless_it_is_told_to(make_service, hub, second_hub):
     add_repo(hub, BIG, {"big-Q8_0.gguf": 8 * MIB})
-    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url)
+    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
     slow_down(hub)
     path = begin(service)
     until(lambda: service.data("GET", path)["download_size"] > MIB, "some bytes have come")
@@ -259,6 +259,46 @@ def test_another_hub_with_another_content_is_left_alone(make_service, hub, secon
 
 def test_a_mirror_that_sends_other_bytes_is_found_out(make_service, hub, second_hub):
     add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+    hub.fault({"kind": "reset"}, host="cdn")
+    path = begin(service)
+    until(lambda: len([entry for entry in hub.log() if entry["host"] == "cdn"]) > 4, "it was tried again and again", 30)
+    until(lambda: service.data("GET", path)["phase"] == "waiting_for_source", "it waits for its own")
+    hub.control("DELETE", "faults")
+    wait(service, path)
+    assert second_hub.log() == []
+
+
+@pytest.mark.parametrize("fault", [None, {"kind": "status", "status": 503}, {"kind": "captive_portal"}],
+                         ids=["unreachable", "503", "login-page"])
+def test_a_mirror_lists_the_files_when_the_hub_does_not(make_service, hub, second_hub, fault):
+    if fault:
+        add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+        hub.fault(fault, path="/api/models/*")
+        hub.control("POST", "settings", {"tokens": {"hf_mine": "me"}})
+    service = make_service(HF_ENDPOINT=hub.url if fault else "http://127.0.0.9:9", HF_TOKEN="hf_mine",
+                           LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    done = wait(service, begin(service))
+    assert done["ref"].startswith("huggingface:acme/big@")
+    check_blobs(service.home)
+    assert not any(entry["authorization"] for entry in second_hub.log()), "the mirror got the token"
+    assert service.data("GET", f"/api/v1/hub/models/info?ref={BIG}")["repo"] == BIG
+
+
+def test_what_the_hub_says_no_to_is_asked_of_nobody_else(make_service, hub, second_hub):
+    service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    assert service.error("POST", "/api/v1/downloads", {"ref": BIG}) == "HUB_REPO_NOT_FOUND"
+    assert second_hub.log() == []
+
+
+def test_when_the_mirrors_fail_too_the_hubs_own_failure_is_told(make_service, second_hub):
+    second_hub.fault({"kind": "captive_portal"})
+    service = make_service(LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    assert service.error("POST", "/api/v1/downloads", {"ref": BIG}) == "HUB_UNREACHABLE"
+
+
+def test_another_hub_with_another_content_is_left_alone(make_service, hub, second_hub):
+    add_repo(hub, BIG, {"big-Q8_0.gguf": 8 * MIB})
+    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
     service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
     slow_down(hub)
     for offset in range(MIB, 24 * MIB, MIB):
@@ -291,7 +331,7 @@ def test_a_gated_repository_is_not_looked_for_elsewhere(make_service, hub, secon
     files = {"big-Q8_0.gguf": {"size": 8 * MIB, "seed": 1, "prefix_base64": base64.b64encode(TINY).decode()}}
     hub.add(BIG, files, gated="manual", tokens=["hf_mine"])
     service = make_service(HF_ENDPOINT=hub.url, HF_TOKEN="hf_mine", MODELSCOPE_ENDPOINT=second_hub.url,
-                           LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+                           LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
     slow_down(hub)
     path = begin(service)
     until(lambda: service.data("GET", path)["download_size"] > MIB, "some bytes have come")

@@ -65,6 +65,8 @@ struct Config {
 
     struct Hubs {
         std::int64_t search_patience_ms = 4000;
+        // The other hub belongs to another company, which would hear what is fetched here.
+        std::string failover = "mirrors";
     } hubs;
 
     struct Local {

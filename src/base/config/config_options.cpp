@@ -132,7 +132,7 @@ std::vector<ConfigOption> make_options() {
         text("huggingface.endpoint", {"HF_ENDPOINT"}, "HuggingFace hub or a mirror of it",
              LLMM_MEMBER(huggingface.endpoint)),
         list("huggingface.mirrors", {},
-             "Mirrors of the hub that a download goes on from when the endpoint fails; they never get the token",
+             "Mirrors that list and give files when the endpoint fails; they never get the token",
              LLMM_MEMBER(huggingface.mirrors)),
         secret("huggingface.token", {"HUGGING_FACE_HUB_TOKEN", "HF_TOKEN"}, "Token for private and gated repositories",
                LLMM_MEMBER(huggingface.token)),
@@ -147,6 +147,11 @@ std::vector<ConfigOption> make_options() {
                LLMM_MEMBER(modelscope.token)),
         integer("hubs.search_patience_ms", 50, 60'000, "How long a search over all sources waits for the slowest",
                 LLMM_MEMBER(hubs.search_patience_ms)),
+        choice(
+            "hubs.failover", {"mirrors", "all"},
+            "Who is asked for a file when its hub fails: its mirrors alone, or also the other one of Hugging Face and "
+            "ModelScope, which then hears the repository's name",
+            LLMM_MEMBER(hubs.failover)),
         list("local.roots", {}, "Folders that models may be imported from and published into",
              LLMM_MEMBER(local.roots)),
         text("network.http_proxy", {"HTTP_PROXY", "http_proxy"}, "Proxy for http", LLMM_MEMBER(network.http_proxy)),

@@ -28,6 +28,11 @@ std::optional<Source> twin_of(Source source) {
 
 }  // namespace
 
+bool is_no_answer(ErrorCode code) {
+    return code == ErrorCode::hub_unreachable || code == ErrorCode::hub_rate_limited ||
+           code == ErrorCode::hub_bad_response;
+}
+
 // One question to one source. Owned by whoever asks and by the coroutine that waits for the hub.
 template <class Answer>
 struct HubService::Flight {
@@ -178,7 +183,7 @@ Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::stri
         places.push_back(
             {mirror.hub, pinned.repo, pinned.revision, path, fmt::format("{} ({})", name_of(mirror.of), mirror.host)});
     }
-    const auto other = twin_of(pinned.source);
+    const auto other = settings_.may_ask_twin ? twin_of(pinned.source) : std::nullopt;
     const auto found = other && digest ? hubs_.find(*other) : hubs_.end();
     if (found == hubs_.end()) co_return places;
     try {
@@ -195,9 +200,30 @@ Task<std::vector<FilePlace>> HubService::other_places(ModelRef pinned, std::stri
     co_return places;
 }
 
+Task<hubs::Repository> HubService::repository(const ModelRef& ref) {
+    std::optional<Error> failure;
+    try {
+        co_return co_await hub(ref.source).repository(ref.repo, ref.revision);
+    } catch (const Error& error) {
+        if (!is_no_answer(error.code())) throw;
+        failure = error;
+    }
+    for (const Mirror& mirror : mirrors_) {
+        if (mirror.of != ref.source) continue;
+        try {
+            hubs::Repository repository = co_await mirror.hub->repository(ref.repo, ref.revision);
+            log::warning("a mirror answers for a hub", {{"mirror", mirror.host}, {"reason", failure->message().en}});
+            co_return repository;
+        } catch (const Error& error) {
+            log::debug("a mirror can't be asked", {{"mirror", mirror.host}, {"error", error.message().en}});
+        }
+    }
+    throw Error(*std::move(failure));
+}
+
 Task<RemoteModel> HubService::resolve(ModelRef ref) {
     RemoteModel model;
-    model.repository = co_await hub(ref.source).repository(ref.repo, ref.revision);
+    model.repository = co_await repository(ref);
     std::vector<formats::ListedFile> files;
     for (const hubs::RemoteFile& file : model.repository.files)
         files.push_back({file.path, file.size});

@@ -61,6 +61,9 @@ struct FilePlace {
     std::string name;  // for people: "huggingface", "huggingface (hf-mirror.com)"
 };
 
+// The hub has said nothing about what it was asked for: another one may know, or the same one later.
+bool is_no_answer(ErrorCode code);
+
 // Another address of a hub, with the same repositories and commits.
 struct Mirror {
     Source of{};
@@ -73,6 +76,7 @@ class HubService {
   public:
     struct Settings {
         std::chrono::milliseconds patience{4'000};  // for the slowest of all sources
+        bool may_ask_twin = false;                  // the hub whose repositories bear the same names hears of them
     };
     HubService(asio::any_io_executor executor, std::vector<hubs::Hub*> hubs, std::vector<Mirror> mirrors,
                Settings settings);
@@ -87,16 +91,19 @@ class HubService {
     Task<std::vector<hubs::Category>> categories(Source source) { return hub(source).categories(); }
     // Those of every source that answers in time, without repetition.
     Task<std::vector<hubs::Category>> all_categories();
-    // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are.
+    // HUB_… errors; a variant that isn't there is VALIDATION_FAILED naming those that are. Its mirrors answer for a hub
+    // that doesn't.
     Task<RemoteModel> resolve(ModelRef ref);
-    // Where else a file of that content is: at the mirrors of its hub, and in the repository of the same name on
-    // another hub when that lists the same digest (not asked without one) and size. Sources that fail now are left out.
+    // Where else a file of that content is: at the mirrors of its hub, and, where that may be asked, in the repository
+    // of the same name on another hub when that lists the same digest (not asked without one) and size. Sources that
+    // fail now are left out.
     Task<std::vector<FilePlace>> other_places(ModelRef pinned, std::string path, std::optional<Sha256> digest,
                                               std::optional<std::uint64_t> size);
     // Ends questions that nobody waits for any more.
     Task<> stop() { return group_.stop(); }
 
   private:
+    Task<hubs::Repository> repository(const ModelRef& ref);
     template <class Answer>
     struct Flight;
     template <class Answer>
