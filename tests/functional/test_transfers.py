@@ -150,6 +150,18 @@ def test_a_source_that_always_sends_wrong_bytes_is_refused(big, hub):
     done = wait(big, begin(big), status="failed")
     assert done["error_code"] == "DIGEST_MISMATCH"
     assert check_blobs(big.home) == set()
+    assert sent(hub) <= 2 * (24 * MIB + 777), "more than one further try"
+
+
+def test_after_wrong_bytes_a_retry_goes_on_with_the_right_ones(big, hub):
+    hub.fault({"kind": "flip", "offset": 5 * MIB}, host="cdn")
+    path = begin(big)
+    wait(big, path, status="failed")
+    hub.control("DELETE", "faults")
+    big.data("POST", path + "/retry")
+    wait(big, path)
+    check_blobs(big.home)
+    assert big.log.read_text().count("bytes of a file were wrong") == 1
 
 
 def test_an_outage_is_waited_out(big, hub):
@@ -231,7 +243,7 @@ def test_another_hub_takes_over_where_it_lists_the_same_digest(make_service, hub
     """ModelScope has a repository of the same name, with another commit."""
     size = 24 * MIB + 777
     add_repo(hub, BIG, {"big-Q8_0.gguf": size})
-    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url)
+    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
     slow_down(hub)
     path = begin(service)
     until(lambda: service.data("GET", path)["download_size"] > 6 * MIB, "some bytes have come")
@@ -246,19 +258,7 @@ def test_another_hub_takes_over_where_it_lists_the_same_digest(make_service, hub
 
 def test_another_hub_does_not_hear_of_a_download_unless_it_is_told_to(make_service, hub, second_hub):
     add_repo(hub, BIG, {"big-Q8_0.gguf": 8 * MIB})
-    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
-    slow_down(hub)
-    path = begin(service)
-    until(lambda: service.data("GET", path)["download_size"] > MIB, "some bytes have come")
-    hub.fault({"kind": "reset"})
-    until(lambda: any("/repo/files" in entry["path"] or "models" in entry["path"] for entry in second_hub.log()), "the other one was asked", 30)
-    until(lambda: service.data("GET", path)["phase"] == "waiting_for_source", "it waits for its own")
-    hub.control("DELETE", "faults")
-    assert wait(service, path)["source"] == "huggingface"
-
-
-def test_a_mirror_that_sends_other_bytes_is_found_out(make_service, hub, second_hub):
-    add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+    service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url)
     hub.fault({"kind": "reset"}, host="cdn")
     path = begin(service)
     until(lambda: len([entry for entry in hub.log() if entry["host"] == "cdn"]) > 4, "it was tried again and again", 30)
@@ -299,16 +299,65 @@ def test_when_the_mirrors_fail_too_the_hubs_own_failure_is_told(make_service, se
 def test_another_hub_with_another_content_is_left_alone(make_service, hub, second_hub):
     add_repo(hub, BIG, {"big-Q8_0.gguf": 8 * MIB})
     service = make_service(HF_ENDPOINT=hub.url, MODELSCOPE_ENDPOINT=second_hub.url, LLM_MANAGER_HUBS_FAILOVER="all")
+    slow_down(hub)
+    path = begin(service)
+    until(lambda: service.data("GET", path)["download_size"] > MIB, "some bytes have come")
+    hub.fault({"kind": "reset"})
+    until(lambda: any("/repo/files" in entry["path"] or "models" in entry["path"] for entry in second_hub.log()), "the other one was asked", 30)
+    until(lambda: service.data("GET", path)["phase"] == "waiting_for_source", "it waits for its own")
+    hub.control("DELETE", "faults")
+    assert wait(service, path)["source"] == "huggingface"
+
+
+@pytest.mark.parametrize("wrong", [(5,), (2, 150)], ids=["one", "two"])
+def test_wrong_bytes_come_again_from_a_mirror_and_nothing_else(make_service, hub, second_hub, wrong):
+    size = 160 * MIB + 777
+    for one in (hub, second_hub):
+        add_repo(one, BIG, {"big-Q8_0.gguf": size})
+    service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    for place in wrong:
+        hub.fault({"kind": "flip", "offset": place * MIB}, host="cdn")
+    done = wait(service, begin(service))
+    assert done["attempt"] == 1
+    check_blobs(service.home)
+    assert sent(hub) < size + 8 * MIB, "the hub was asked again"
+    # It looks in growing steps: 32 MiB, 64 MiB and so on.
+    assert sent(second_hub) < (40 * MIB if max(wrong) < 32 else size + 8 * MIB)
+    assert service.log.read_text().count("bytes of a file were wrong") == len(wrong)
+
+
+def test_a_mirror_that_sends_wrong_bytes_is_not_used_again(make_service, hub, second_hub):
+    """The hub fails, the mirror's bytes are wrong, the hub comes back: what the hub gave at first is kept."""
+    size = 24 * MIB + 777
+    add_repo(hub, BIG, {"big-Q8_0.gguf": size})
     service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
     slow_down(hub)
     for offset in range(MIB, 24 * MIB, MIB):
         second_hub.fault({"kind": "flip", "offset": offset}, host="cdn")
     path = begin(service)
     until(lambda: service.data("GET", path)["download_size"] > 4 * MIB, "some bytes have come")
-    hub.stop()
-    done = wait(service, path, status="failed")
+    hub.fault({"kind": "reset"})
+    until(lambda: "has a wrong digest" in service.log.read_text(), "the mirror is found out")
+    assert service.data("GET", path)["status"] == "downloading"
+    from_mirror = sent(second_hub)
+    hub.control("DELETE", "faults")
+    done = wait(service, path)
+    assert (done["attempt"], done["source"]) == (1, "huggingface")
+    check_blobs(service.home)
+    assert sent(second_hub) == from_mirror, "the mirror was used again"
+    assert sent(hub) < size + 4 * MIB, "what the hub gave was fetched again"
+
+
+def test_two_sources_with_wrong_bytes_are_told_from_each_other(make_service, hub, second_hub):
+    """The mirror is no better, elsewhere in the file: what both agree on stays, and one further try is made."""
+    add_repo(hub, BIG, {"big-Q8_0.gguf": 24 * MIB + 777})
+    service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_HUGGINGFACE_MIRRORS=second_hub.url)
+    hub.fault({"kind": "flip", "offset": 5 * MIB}, host="cdn")
+    second_hub.fault({"kind": "flip", "offset": 9 * MIB}, host="cdn")
+    done = wait(service, begin(service), status="failed")
     assert done["error_code"] == "DIGEST_MISMATCH"
     assert check_blobs(service.home) == set()
+    assert sent(hub) + sent(second_hub) < 4 * 25 * MIB
 
 
 def test_a_mirror_that_leads_inside_is_left_again(make_service, hub, second_hub):

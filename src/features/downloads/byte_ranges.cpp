@@ -50,9 +50,32 @@ std::uint64_t ByteRanges::run_end(std::uint64_t from) const {
     return std::max(from, std::prev(next)->second);
 }
 
+std::uint64_t ByteRanges::next(std::uint64_t from) const {
+    if (run_end(from) > from) return from;
+    const auto found = ranges_.lower_bound(from);
+    return found == ranges_.end() ? UINT64_MAX : found->first;
+}
+
 std::optional<ByteRange> ByteRanges::first() const {
     if (ranges_.empty()) return std::nullopt;
     return ByteRange{ranges_.begin()->first, ranges_.begin()->second};
+}
+
+ByteRanges ByteRanges::take(std::uint64_t bytes) {
+    ByteRanges taken;
+    while (bytes > 0 && !empty()) {
+        ByteRange range = *first();
+        range.end = range.begin + std::min(bytes, range.size());
+        bytes -= range.size();
+        remove(range);
+        taken.add(range);
+    }
+    return taken;
+}
+
+void ByteRanges::remove(const ByteRanges& others) {
+    for (const auto& [begin, end] : others.ranges_)
+        remove({begin, end});
 }
 
 bool ByteRanges::overlaps(ByteRange range) const {
@@ -64,8 +87,7 @@ bool ByteRanges::overlaps(ByteRange range) const {
 ByteRanges ByteRanges::missing(std::uint64_t size) const {
     ByteRanges rest;
     rest.add({0, size});
-    for (const auto& [begin, end] : ranges_)
-        rest.remove({begin, end});
+    rest.remove(*this);
     return rest;
 }
 

@@ -43,4 +43,19 @@ TEST(ByteRanges, behaves_like_a_set_of_bytes) {
     }
 }
 
+TEST(ByteRanges, gives_its_first_bytes_and_finds_the_next) {
+    ByteRanges set;
+    set.add({10, 20});
+    set.add({30, 40});
+    EXPECT_EQ(set.next(0), 10u);
+    EXPECT_EQ(set.next(15), 15u);
+    EXPECT_EQ(set.next(20), 30u);
+    EXPECT_EQ(set.next(40), UINT64_MAX);
+    const ByteRanges first = set.take(13);
+    EXPECT_EQ(first.map(), (std::map<std::uint64_t, std::uint64_t>{{10, 20}, {30, 33}}));
+    EXPECT_EQ(set.map(), (std::map<std::uint64_t, std::uint64_t>{{33, 40}}));
+    EXPECT_EQ(set.take(UINT64_MAX).size(), 7u);
+    EXPECT_TRUE(set.empty());
+}
+
 }  // namespace llmm::downloads

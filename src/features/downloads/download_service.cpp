@@ -531,9 +531,9 @@ Task<> DownloadService::publish(std::shared_ptr<Active> active) {
         std::vector<storage::BlobStore::Part> parts;
         for (const auto& transfer : active->transfers) {
             const Sha256 digest = transfer->digest().value();
-            if (transfer->found_damage_in_store()) deps_.blobs.remove(digest);  // it would be taken for as good
             parts.push_back({transfer->part(), digest, transfer->received(),
-                             models::link_path(download.plan.pinned, transfer->file().path)});
+                             models::link_path(download.plan.pinned, transfer->file().path),
+                             transfer->is_from_store()});
             files.push_back({.model_id = download.model_id,
                              .path = transfer->file().path,
                              .size = static_cast<std::int64_t>(transfer->received()),

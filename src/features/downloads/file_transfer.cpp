@@ -20,10 +20,7 @@ namespace {
 constexpr std::uint64_t kMaxUnsizedBytes = 64 << 20;  // a file whose size the hub keeps to itself is no model file
 constexpr std::uint64_t kLeastSplit = 1 << 20;        // smaller tails aren't worth a connection
 constexpr auto kStall = 12s;                          // no byte for so long: another connection
-constexpr auto kPatience = 1h;                        // without any byte, an outage is no longer waited out here
-constexpr int kMaxStrikes = 6;                        // answers in a row that can't be used
-constexpr int kStrikesToMove = 3;                     // then another source is asked, where there is one
-constexpr auto kLongestPause = 30s;
+constexpr int kMaxBegins = 6;                         // of a file that comes in one piece only
 
 Error unreachable(const HttpError& error, const Url& url) {
     if (error.failure() == HttpFailure::blocked_address) {
@@ -34,11 +31,6 @@ Error unreachable(const HttpError& error, const Url& url) {
                  Text::format("the transfer from {} broke off; it goes on by itself when the host can be reached",
                               "与 {} 的传输中断，恢复连接后会自动继续", url.host()))
         .with_log_note(error.what());
-}
-
-bool is_passing(ErrorCode code) {
-    return code == ErrorCode::hub_unreachable || code == ErrorCode::hub_rate_limited ||
-           code == ErrorCode::hub_bad_response;
 }
 
 int seconds_of(std::optional<std::string_view> text) {
@@ -110,11 +102,9 @@ Task<> FileTransfer::run() {
         std::rethrow_exception(failure);
     } catch (const Error& error) {
         status_ = FileStatus::failed;
-        // Bytes of the wrong kind are no beginning for another try.
-        if (error.code() == ErrorCode::unsafe_file || error.code() == ErrorCode::unsupported_format ||
-            error.code() == ErrorCode::digest_mismatch) {
+        // Bytes of the wrong kind are no beginning for another try; of those with a wrong digest most may be right.
+        if (error.code() == ErrorCode::unsafe_file || error.code() == ErrorCode::unsupported_format)
             PartFile::remove(part());
-        }
         throw;
     } catch (...) {
         status_ = FileStatus::pending;
@@ -123,26 +113,25 @@ Task<> FileTransfer::run() {
 }
 
 Task<> FileTransfer::fetch_and_check() {
-    for (int round = 0;; ++round) {
-        const ByteRanges have = round == 0 ? co_await writer_.open() : co_await writer_.have();
-        // What is in the store already is read and hashed from there; should it be damaged, the next round fetches it.
-        const bool is_here = round == 0 && co_await is_stored();
-        if (is_here) {
-            received_ = have.size();
-            co_await copy_local(deps_.blobs.path_of(*file_.sha256));
-        } else {
-            co_await fetch_missing(have);
-        }
+    const std::uint64_t end = file_.size.value_or(kMaxUnsizedBytes);
+    ByteRanges have = co_await writer_.open();
+    places_.front().gave = have;  // most likely
+    if (co_await is_stored()) {
+        received_ = have.size();
+        is_from_store_ = have.empty();
+        co_await copy_local(deps_.blobs.path_of(*file_.sha256), have.missing(end));
+    }
+    for (;;) {
+        have = co_await writer_.have();
+        received_ = have.size();
+        co_await fetch(have.missing(end));
         const Sha256 digest = co_await writer_.finish(size());
         if (co_await is_right(digest)) {
             digest_ = digest;
             co_return;
         }
-        log::warning("a file has a wrong digest", {{"file", file_.path}});
-        found_damage_in_store_ = found_damage_in_store_ || is_here;
-        if (round < 2 && co_await repair()) continue;
-        fail(ErrorCode::digest_mismatch, "\"{}\" has not the digest that it should have, also when it is fetched again",
-             "“{}”的摘要与预期不符，重新下载后仍然如此", file_.path);
+        is_from_store_ = false;
+        co_await repair();
     }
 }
 
@@ -153,22 +142,17 @@ Task<bool> FileTransfer::is_right(Sha256 digest) {
     co_return true;
 }
 
-Task<> FileTransfer::fetch_missing(ByteRanges have) {
-    received_ = have.size();
-    if (!file_.size && !have.empty()) {
-        co_await writer_.restart();
-        have = {};
-        received_ = 0;
-    }
-    const std::uint64_t end = file_.size.value_or(kMaxUnsizedBytes);
-    planner_.emplace(end, chunk_bytes_for(file_.size), have);
-    if (planner_->is_complete()) co_return;
+Task<> FileTransfer::fetch(ByteRanges wanted) {
+    if (wanted.empty()) co_return;
+    planner_.emplace(chunk_bytes_for(file_.size), wanted);
     for (;;) {
         std::optional<Error> problem;
         try {
             const hubs::FileSource where = co_await locate();
             if (const auto* local = std::get_if<hubs::LocalSource>(&where)) {
-                co_await copy_local(local->path);
+                co_await copy_local(local->path, wanted);
+                for (const auto& [begin, end] : wanted.map())
+                    note_giver({begin, end});
                 co_return;
             }
             break;
@@ -185,6 +169,12 @@ Task<> FileTransfer::fetch_missing(ByteRanges have) {
 
 Task<> FileTransfer::fetch_ranges() {
     for (int begun = 1;; ++begun) {
+        if (is_in_one_piece()) {
+            // From the beginning. Of a file whose size is known, what is here stays and is compared.
+            if (!file_.size) co_await writer_.restart();
+            received_ = 0;
+            planner_.emplace(chunk_bytes_for(file_.size), ByteRanges().missing(file_.size.value_or(kMaxUnsizedBytes)));
+        }
         start_over_ = false;
         deps_.scheduler.add(*this);
         while (!planner_->is_complete() && !failure_ && !writer_.has_failed() && !start_over_ && !moves_for_)
@@ -197,18 +187,12 @@ Task<> FileTransfer::fetch_ranges() {
         if (moved) co_await move_on();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
         if (planner_->is_complete()) co_return;
-        if (moved && !start_over_) {
-            --begun;
-            continue;
-        }
-        if (begun > kMaxStrikes) {
+        if (moved && !start_over_) --begun;
+        if (begun > kMaxBegins) {
             fail(ErrorCode::hub_unreachable,
                  "\"{}\" can only be fetched in one piece, and the connection broke each time",
                  "“{}”只能一次性下载，而连接每次都中断", file_.path);
         }
-        co_await writer_.restart();
-        received_ = 0;
-        planner_.emplace(file_.size.value_or(kMaxUnsizedBytes), chunk_bytes_for(file_.size), ByteRanges());
     }
 }
 
@@ -257,7 +241,7 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
     std::uint64_t bytes = 0;
     const std::uint64_t begin = request->piece->range().begin;
     try {
-        bytes = co_await fetch(*request->piece);
+        bytes = co_await fetch_piece(*request->piece);
     } catch (const Error& error) {
         problem = error;
         bytes = request->piece->rest().begin - begin;
@@ -265,6 +249,7 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
         cancelled = std::current_exception();
     }
     requests_.remove(request);
+    note_giver({begin, request->piece->rest().begin});
     planner_->give_back(request->piece);
     fetched_ += bytes;
     if (bytes > 0) {
@@ -278,112 +263,7 @@ Task<> FileTransfer::request(std::shared_ptr<Request> request) {
     if (cancelled) std::rethrow_exception(cancelled);
 }
 
-void FileTransfer::note_problem(const Error& problem, bool got_bytes) {
-    const auto now = Clock::now();
-    if (!is_passing(problem.code())) {
-        give_up(problem);
-        return;
-    }
-    if (problem.code() == ErrorCode::hub_rate_limited) deps_.scheduler.refused(source_name_);
-    if (got_bytes) return;          // goes on at once, from the next byte
-    if (now < not_before_) return;  // a sibling has said so
-    ++strikes_;
-    if (++strikes_here_ >= kStrikesToMove && may_move()) moves_for_ = problem;
-    const int places = static_cast<int>(places_.size());
-    const bool useless = problem.code() == ErrorCode::hub_bad_response && strikes_ >= kMaxStrikes * places;
-    if (useless || now - last_byte_at_ > kPatience) {
-        failure_ = std::make_exception_ptr(problem);
-        return;
-    }
-    not_before_ = now + back_off(problem);
-    log::debug("a transfer pauses", {{"file", file_.path}, {"error", problem.message().en}});
-}
-
-bool FileTransfer::may_move() const {
-    // Without a digest nobody would notice that the other source has another content.
-    if (!plan_.is_public || (!file_.sha256 && !file_.git_sha1)) return false;
-    return !places_known_ || places_.size() > 1;
-}
-
-// The place has said no. That there is no such file may be true of one source alone; that this file may not be fetched,
-// or can't be written, is true everywhere.
-void FileTransfer::give_up(const Error& problem) {
-    const bool is_of_the_place = place_ != 0 || problem.code() == ErrorCode::hub_file_not_found ||
-                                 problem.code() == ErrorCode::hub_repo_not_found ||
-                                 problem.code() == ErrorCode::hub_revision_not_found;
-    if (!is_of_the_place || !may_move()) {
-        failure_ = std::make_exception_ptr(problem);
-        return;
-    }
-    places_[place_].is_out = true;
-    moves_for_ = problem;
-}
-
-Task<> FileTransfer::move_on() {
-    if (!moves_for_) co_return;
-    const Error problem = *std::exchange(moves_for_, std::nullopt);
-    if (!std::exchange(places_known_, true)) {
-        for (models::FilePlace& place :
-             co_await deps_.hubs.other_places(plan_.pinned, file_.path, file_.sha256, file_.size))
-            places_.push_back({std::move(place)});
-    }
-    std::size_t next = place_;
-    do {
-        next = (next + 1) % places_.size();
-    } while (next != place_ && places_[next].is_out);
-    strikes_here_ = 0;
-    if (next == place_) {
-        if (places_[place_].is_out) failure_ = std::make_exception_ptr(problem);
-        co_return;
-    }
-    if (next > place_) not_before_ = {};  // who has been asked before is given time
-    place_ = next;
-    source_.reset();
-    ++source_generation_;
-    has_ranges_ = true;
-    start_over_ = start_over_ && !file_.size;
-    most_connections_ = 64;
-    source_name_ = places_[place_].place.name;
-    log::warning("a download goes on from another source",
-                 {{"file", file_.path}, {"source", source_name_}, {"reason", problem.message().en}});
-}
-
-std::chrono::milliseconds FileTransfer::back_off(const Error& problem) {
-    const std::chrono::milliseconds asked = std::chrono::seconds(problem.retry_after());
-    const std::chrono::milliseconds own = 125ms * (1 << std::min(strikes_, 8));
-    return std::max(asked, std::min<std::chrono::milliseconds>(own, kLongestPause));
-}
-
-Task<hubs::FileSource> FileTransfer::locate() {
-    while (locating_)
-        co_await changed_.wait();
-    if (source_) {
-        const auto* remote = std::get_if<hubs::RemoteSource>(&*source_);
-        if (!remote || !remote->expires_at || *remote->expires_at > now() + 10s) co_return *source_;
-    }
-    struct Asking {
-        explicit Asking(FileTransfer& t) : transfer(t) { transfer.locating_ = true; }
-        ~Asking() {
-            transfer.locating_ = false;
-            transfer.changed_.notify();
-        }
-        FileTransfer& transfer;
-    } const asking(*this);
-    const models::FilePlace place = places_[place_].place;
-    source_ = co_await place.hub->locate(place.repo, place.revision, place.path);
-    ++source_generation_;
-    if (const auto* remote = std::get_if<hubs::RemoteSource>(&*source_)) {
-        if (remote->max_connections) most_connections_ = std::min(most_connections_, *remote->max_connections);
-        has_ranges_ = has_ranges_ && remote->has_ranges;
-    }
-    co_return *source_;
-}
-
-void FileTransfer::forget_source(std::uint64_t generation) {
-    if (generation == source_generation_) source_.reset();
-}
-
-Task<std::uint64_t> FileTransfer::fetch(Piece& piece) {
+Task<std::uint64_t> FileTransfer::fetch_piece(Piece& piece) {
     const auto source = std::get<hubs::RemoteSource>(co_await locate());
     const std::uint64_t generation = source_generation_;
     const ByteRange range = piece.rest();
@@ -457,10 +337,9 @@ Task<bool> FileTransfer::is_stored() const {
     co_return co_await deps_.files.run([this] { return deps_.blobs.exists(*file_.sha256, *file_.size); });
 }
 
-Task<> FileTransfer::copy_local(std::filesystem::path source) {
-    const ByteRanges missing = (co_await writer_.have()).missing(file_.size.value_or(kMaxUnsizedBytes));
+Task<> FileTransfer::copy_local(std::filesystem::path source, ByteRanges wanted) {
     const UniqueFd from = co_await deps_.files.run([&source] { return open_file(source, O_RDONLY); });
-    for (const auto& [begin, end] : missing.map()) {
+    for (const auto& [begin, end] : wanted.map()) {
         for (std::uint64_t offset = begin; offset < end;) {
             while (deps_.blocks.is_full())
                 co_await sleep_for(2ms);

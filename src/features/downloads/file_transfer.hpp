@@ -21,12 +21,14 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace llmm::downloads {
 
 // Fetches one file by several range requests at a time and goes on where an earlier run of this program stopped. The
 // scheduler says when a further request may start; the planner, which bytes it fetches; the writer takes them. When its
-// source fails, it goes on from another that has the same content.
+// source fails or sends wrong bytes, it goes on from another that has the same content.
 class FileTransfer {
   public:
     using Clock = std::chrono::steady_clock;
@@ -45,7 +47,7 @@ class FileTransfer {
     ~FileTransfer();
 
     // Ends when the file is whole and its digest right. HUB_… errors, DIGEST_MISMATCH, UNSAFE_FILE, UNSUPPORTED_FORMAT,
-    // DISK_FULL. Cancelled, it leaves the part for the next run. Outages are waited out.
+    // DISK_FULL. Cancelled, or with a wrong digest, it leaves the part for the next run. Outages are waited out.
     Task<> run();
 
     const PlannedFile& file() const { return file_; }
@@ -53,7 +55,7 @@ class FileTransfer {
     std::uint64_t received() const { return received_.load(std::memory_order_relaxed); }
     std::uint64_t fetched() const { return fetched_.load(std::memory_order_relaxed); }  // by this object
     std::optional<Sha256> digest() const { return digest_; }
-    bool found_damage_in_store() const { return found_damage_in_store_; }  // in the blob that this file is
+    bool is_from_store() const { return is_from_store_; }  // the store's own file was read whole and is right
     FileProgress progress() const;
     bool is_waiting() const;  // for a source that can't be reached, or wants to be left alone
 
@@ -76,16 +78,21 @@ class FileTransfer {
 
   private:
     Task<> fetch_and_check();
-    Task<> fetch_missing(ByteRanges have);
+    // Brings these bytes from the place in use. Those that are here already are compared, and corrected.
+    Task<> fetch(ByteRanges wanted);
     Task<> fetch_ranges();
-    Task<> copy_local(std::filesystem::path source);
+    Task<> copy_local(std::filesystem::path source, ByteRanges wanted);
     Task<bool> is_stored() const;  // the store has a file of that name and size, whatever brought it there
     Task<> request(std::shared_ptr<Request> request);
-    Task<std::uint64_t> fetch(Piece& piece);  // the bytes that came
+    Task<std::uint64_t> fetch_piece(Piece& piece);  // the bytes that came
     Task<bool> is_right(Sha256 digest);
-    // A wrong digest: finds the segments that are wrong and fetches only those again. True: something has changed.
-    Task<bool> repair();
-    Task<std::optional<std::vector<std::byte>>> fetch_again(ByteRange range);
+    // The digest is wrong: fetches some of the bytes again that nobody else has confirmed. Throws DIGEST_MISMATCH when
+    // there is nothing left to try.
+    Task<> repair();
+    Task<> suspect();
+    Error wrong_digest() const;
+    void note_giver(ByteRange range);
+    ByteRanges unconfirmed() const;
 
     // Where the file is, asked once for all requests until the answer is no longer good.
     Task<hubs::FileSource> locate();
@@ -95,6 +102,8 @@ class FileTransfer {
     Task<> move_on();
     void give_up(const Error& problem);
     bool may_move() const;
+    bool suspects_anyone() const;
+    std::size_t next_good_place() const;
     bool is_in_one_piece() const { return !has_ranges_ || !file_.size; }
     std::uint64_t size() const { return file_.size.value_or(received()); }
     void note_problem(const Error& problem, bool got_bytes);
@@ -119,7 +128,11 @@ class FileTransfer {
 
     struct Place {
         models::FilePlace place;
-        bool is_out = false;  // it has said that it will not give the file
+        bool is_out = false;      // it has said that it will not give the file
+        bool is_suspect = false;  // the digest was wrong with the bytes that it gave
+        bool had_second_try = false;
+        ByteRanges gave;  // what is here from it
+        bool is_good() const { return !is_out && !is_suspect; }
     };
     std::vector<Place> places_;  // the first is the model's own source
     std::size_t place_ = 0;      // the one in use
@@ -131,8 +144,11 @@ class FileTransfer {
     bool locating_ = false;
     bool has_ranges_ = true;
     bool start_over_ = false;
-    bool found_damage_in_store_ = false;
+    bool is_from_store_ = false;
     int most_connections_ = 64;
+
+    ByteRanges to_check_;  // what is here and may be wrong
+    std::uint64_t check_step_ = 0;
 
     std::exception_ptr failure_;
     int strikes_ = 0;  // problems since the last byte

@@ -38,6 +38,7 @@ void FileWriter::write(Block block) {
         if (!has_failed()) {
             part_->write(block.offset, block.data());
             hashed_ = part_->hashed();
+            corrected_ = part_->corrected();
             check_beginning();
             make_durable_now_and_then();
         }
@@ -118,22 +119,11 @@ Task<Sha256> FileWriter::finish(std::uint64_t size) {
     });
 }
 
-Task<std::vector<PartFile::Segment>> FileWriter::segments() {
-    co_return co_await queue_.run([this] { return part_->segments(); });
-}
-
 Task<std::size_t> FileWriter::recheck() {
     co_return co_await queue_.run([this] {
         const std::size_t dropped = part_->recheck();
         hashed_ = part_->hashed();
         return dropped;
-    });
-}
-
-Task<Sha256> FileWriter::replace(PartFile::Segment segment, std::vector<std::byte> bytes, std::uint64_t size) {
-    co_return co_await queue_.run([this, segment, size, bytes = std::move(bytes)] {
-        part_->replace(segment, bytes);
-        return part_->finish(size);
     });
 }
 

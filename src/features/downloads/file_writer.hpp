@@ -12,7 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <vector>
+#include <string>
 
 namespace llmm::downloads {
 
@@ -32,16 +32,15 @@ class FileWriter {
     // All of these resume when everything that was put is on the disk.
     Task<ByteRanges> have();
     Task<Sha256> finish(std::uint64_t size);  // also checks that the file begins as its name says
-    Task<std::vector<PartFile::Segment>> segments();
     Task<std::size_t> recheck();
-    // The digest with this segment's bytes in the place of the old ones.
-    Task<Sha256> replace(PartFile::Segment segment, std::vector<std::byte> bytes, std::uint64_t size);
     Task<> restart();
     Task<bool> matches_git_sha1(std::string expected, std::uint64_t size);
     // Writes down what is there; open() may follow.
     Task<> close();
 
     std::uint64_t hashed() const { return hashed_.load(std::memory_order_relaxed); }
+    // Bytes that came again and were others, since open().
+    std::uint64_t corrected() const { return corrected_.load(std::memory_order_relaxed); }
     const std::filesystem::path& path() const { return path_; }
 
   private:
@@ -63,7 +62,7 @@ class FileWriter {
 
     std::atomic<bool> syncing_ = false;
     std::atomic<bool> failed_ = false;
-    std::atomic<std::uint64_t> hashed_ = 0;
+    std::atomic<std::uint64_t> hashed_ = 0, corrected_ = 0;
     mutable std::mutex mutex_;
     std::exception_ptr failure_;
 };

@@ -19,8 +19,8 @@ std::filesystem::path journal_path(const std::filesystem::path& part) {
 }
 
 template <class Take>
-void read_range(int fd, ByteRange range, std::vector<std::byte>& buffer, Take take) {
-    buffer.resize(kReadBytes);
+void read_range(int fd, ByteRange range, Take take) {
+    std::vector<std::byte> buffer(std::min<std::uint64_t>(kReadBytes, range.size()));
     while (!range.empty()) {
         const auto wanted = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), range.size()));
         const std::size_t n = read_at(fd, wanted, range.begin);
@@ -55,10 +55,9 @@ void PartFile::load() {
     struct stat status{};
     if (::fstat(fd_.get(), &status) != 0) throw_errno("fstat of a part file", errno);
     const auto limit = std::min(static_cast<std::uint64_t>(status.st_size), size_.value_or(UINT64_MAX));
-    std::vector<std::byte> buffer;
     for (const auto& [begin, segment] : journal_.contents().segments) {
         const ByteRange range{begin, segment.end};
-        if (range.end > limit || have_.overlaps(range) || !is_intact(range, segment.checksum, buffer)) continue;
+        if (range.end > limit || have_.overlaps(range) || checksum_on_disk(range) != segment.checksum) continue;
         have_.add(range);
         segments_[begin] = {.end = range.end, .checksum = segment.checksum, .journalled = range.end};
     }
@@ -69,10 +68,19 @@ void PartFile::load() {
     if (size_ && have_.run_end(0) == *size_) digest_ = journal_.contents().digest;
 }
 
-bool PartFile::is_intact(ByteRange range, std::uint64_t checksum, std::vector<std::byte>& buffer) const {
+std::uint64_t PartFile::checksum_on_disk(ByteRange range) const {
     Checksum found;
-    read_range(fd_.get(), range, buffer, [&](std::span<const std::byte> data) { found.add(data); });
-    return found.value() == checksum;
+    read_range(fd_.get(), range, [&](std::span<const std::byte> data) { found.add(data); });
+    return found.value();
+}
+
+bool PartFile::is_on_disk(std::uint64_t offset, std::span<const std::byte> data) const {
+    bool same = true;
+    read_range(fd_.get(), {offset, offset + data.size()}, [&](std::span<const std::byte> found) {
+        same = same && std::ranges::equal(found, data.first(found.size()));
+        data = data.subspan(found.size());
+    });
+    return same;
 }
 
 // Back to the last midstate that doesn't depend on bytes from there on.
@@ -98,9 +106,24 @@ void PartFile::hash(std::span<const std::byte> data) {
 }
 
 void PartFile::write(std::uint64_t offset, std::span<const std::byte> data) {
-    if (have_.overlaps({offset, offset + data.size()})) {
-        fail(ErrorCode::internal, "bytes arrived twice", "数据重复到达");
+    while (!data.empty()) {
+        const std::uint64_t known_end = have_.run_end(offset);
+        const std::uint64_t end = known_end > offset ? known_end : have_.next(offset);
+        const auto piece = data.first(std::min<std::uint64_t>(data.size(), end - offset));
+        if (known_end == offset) {
+            add(offset, piece);
+        } else if (!is_on_disk(offset, piece)) {
+            drop({offset, offset + piece.size()});
+            add(offset, piece);
+            corrected_ += piece.size();
+        }
+        offset += piece.size();
+        data = data.subspan(piece.size());
     }
+    journal_.flush();
+}
+
+void PartFile::add(std::uint64_t offset, std::span<const std::byte> data) {
     write_all(fd_.get(), data, offset);
     if (offset == hashed_) hash(data);
     not_durable_ += data.size();
@@ -130,7 +153,6 @@ void PartFile::write(std::uint64_t offset, std::span<const std::byte> data) {
         offset = end;
         data = data.subspan(piece.size());
     }
-    journal_.flush();
 }
 
 void PartFile::journal(std::uint64_t begin, Grown& segment) {
@@ -143,9 +165,8 @@ void PartFile::journal(std::uint64_t begin, Grown& segment) {
 bool PartFile::hash_some() {
     const std::uint64_t there = have_.run_end(hashed_);
     if (there == hashed_) return false;
-    std::vector<std::byte> buffer;
     const std::uint64_t end = std::min(there, hashed_ + kHashStep);
-    read_range(fd_.get(), {hashed_, end}, buffer, [&](std::span<const std::byte> data) { hash(data); });
+    read_range(fd_.get(), {hashed_, end}, [&](std::span<const std::byte> data) { hash(data); });
     journal_.flush();
     return end < there;
 }
@@ -188,35 +209,40 @@ void PartFile::sync_data() const {
     }
 }
 
-std::vector<PartFile::Segment> PartFile::segments() const {
-    std::vector<Segment> all;
-    for (const auto& [begin, segment] : segments_)
-        all.push_back({{begin, segment.end}, segment.growing ? segment.growing->value() : segment.checksum});
-    return all;
-}
-
 std::size_t PartFile::recheck() {
-    std::vector<std::byte> buffer;
-    std::size_t dropped = 0;
-    for (const Segment& segment : segments()) {
-        if (is_intact(segment.range, segment.checksum, buffer)) continue;
-        ++dropped;
-        segments_.erase(segment.range.begin);
-        growing_.erase(segment.range.end);
-        have_.remove(segment.range);
+    std::vector<ByteRange> wrong;
+    for (const auto& [begin, segment] : segments_) {
+        const ByteRange range{begin, segment.end};
+        const std::uint64_t checksum = segment.growing ? segment.growing->value() : segment.checksum;
+        if (checksum_on_disk(range) != checksum) wrong.push_back(range);
     }
-    hash_again_from(have_.run_end(0));
-    if (dropped > 0) rewrite_journal();
-    return dropped;
+    for (const ByteRange range : wrong)
+        drop(range);
+    return wrong.size();
 }
 
-void PartFile::replace(const Segment& segment, std::span<const std::byte> data) {
-    segments_.erase(segment.range.begin);
-    growing_.erase(segment.range.end);
-    have_.remove(segment.range);
-    hash_again_from(std::min(hashed_, segment.range.begin));
-    rewrite_journal();  // the old checksum and the midstates behind it are void before the bytes change
-    write(segment.range.begin, data);
+// Takes bytes out of their segments: what stands before them there stays, what stands behind them goes, too.
+void PartFile::drop(ByteRange range) {
+    auto at = segments_.upper_bound(range.begin);
+    if (at != segments_.begin()) --at;
+    while (at != segments_.end() && at->first < range.end) {
+        const ByteRange old{at->first, at->second.end};
+        if (old.end <= range.begin) {
+            ++at;
+            continue;
+        }
+        at = segments_.erase(at);
+        growing_.erase(old.end);
+        have_.remove(ByteRange{std::max(old.begin, range.begin), old.end});
+        if (old.begin >= range.begin) continue;
+        const ByteRange kept{old.begin, range.begin};
+        segments_[kept.begin] = {.end = kept.end, .checksum = checksum_on_disk(kept), .journalled = kept.end};
+        journal_.add_segment(kept, segments_[kept.begin].checksum);
+    }
+    // The journal's digest and midstates that speak of these bytes are void before the bytes change.
+    if (!digest_ && hashed_ <= range.begin) return;
+    hash_again_from(range.begin);
+    rewrite_journal();
 }
 
 void PartFile::rewrite_journal() {

@@ -41,8 +41,10 @@ class PartFile {
     // Known without another look at the content: an earlier process had it whole.
     const std::optional<Sha256>& digest() const { return digest_; }
 
-    // Bytes that are not there yet.
+    // Bytes that are there already are compared. Where they differ the new ones stay, and what stood behind them in
+    // their segment is missing again.
     void write(std::uint64_t offset, std::span<const std::byte> data);
+    std::uint64_t corrected() const { return corrected_; }  // bytes that came again and were others
     // Hashes some MB of what stands behind the hashed run. True: call it again.
     bool hash_some();
     // SHA-256 of the whole, which is `size` bytes long.
@@ -55,15 +57,8 @@ class PartFile {
     void begin_durable();
     void sync_data() const;
 
-    struct Segment {
-        ByteRange range;
-        std::uint64_t checksum;
-    };
-    std::vector<Segment> segments() const;
     // Drops the segments whose bytes on the disk have another checksum than when they were written; answers how many.
     std::size_t recheck();
-    // Puts other bytes in the place of a segment's.
-    void replace(const Segment& segment, std::span<const std::byte> data);
     void restart();  // from nothing
 
     static void remove(const std::filesystem::path& path);
@@ -84,7 +79,10 @@ class PartFile {
     };
 
     void load();
-    bool is_intact(ByteRange range, std::uint64_t checksum, std::vector<std::byte>& buffer) const;
+    std::uint64_t checksum_on_disk(ByteRange range) const;
+    bool is_on_disk(std::uint64_t offset, std::span<const std::byte> data) const;
+    void add(std::uint64_t offset, std::span<const std::byte> data);
+    void drop(ByteRange range);
     void hash(std::span<const std::byte> data);
     void hash_again_from(std::uint64_t offset);
     void journal(std::uint64_t begin, Grown& segment);
@@ -100,6 +98,7 @@ class PartFile {
     std::map<std::uint64_t, std::uint64_t> growing_;  // end → first byte
     Sha256Stream sha_;
     std::uint64_t hashed_ = 0;
+    std::uint64_t corrected_ = 0;
     std::vector<Sha256Stream::Midstate> midstates_;
     std::optional<Sha256> digest_;
     std::uint64_t not_durable_ = 0;

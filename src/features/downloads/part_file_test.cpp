@@ -140,17 +140,56 @@ TEST_F(PartFileTest, trusts_nothing_without_a_journal) {
     EXPECT_TRUE(open().have().empty());
 }
 
-TEST_F(PartFileTest, a_wrong_segment_is_replaced) {
-    PartFile part = open();
+TEST_F(PartFileTest, bytes_that_come_again_correct_the_wrong_ones_and_no_others) {
     std::vector<std::byte> wrong = content;
     wrong[5 * kMiB] ^= std::byte{1};
-    part.write(0, wrong);
+    wrong[18 * kMiB] ^= std::byte{1};
+    {
+        PartFile part = open();
+        part.write(0, wrong);
+        EXPECT_NE(part.finish(content.size()), right);
+    }
+    PartFile part = open();
+    write(part, 0, 12 * kMiB);
+    EXPECT_EQ(part.corrected(), 256u << 10) << "one block";
     EXPECT_NE(part.finish(content.size()), right);
-    const PartFile::Segment segment = part.segments()[1];
-    EXPECT_EQ(segment.range, (ByteRange{4 * kMiB, 8 * kMiB}));
-    part.replace(segment, std::span(content).subspan(4 * kMiB, 4 * kMiB));
+    write(part, 12 * kMiB, content.size());
     EXPECT_EQ(part.finish(content.size()), right);
     EXPECT_EQ(open().digest(), right);
+}
+
+TEST_F(PartFileTest, what_stood_behind_a_wrong_byte_is_missing_until_it_comes_again) {
+    std::vector<std::byte> wrong = content;
+    wrong[5 * kMiB] ^= std::byte{1};
+    PartFile part = open();
+    part.write(0, wrong);
+    write(part, 5 * kMiB, 5 * kMiB + (256 << 10));
+    EXPECT_EQ(part.have().missing(content.size()).map(),
+              (std::map<std::uint64_t, std::uint64_t>{{5 * kMiB + (256 << 10), 8 * kMiB}}));
+    EXPECT_EQ(complete(part), right);
+}
+
+TEST_F(PartFileTest, killed_after_a_correction_it_forgets_the_digest_of_the_wrong_bytes) {
+    std::vector<std::byte> wrong = content;
+    wrong[5 * kMiB] ^= std::byte{1};
+    {
+        PartFile part = open();
+        part.write(0, wrong);
+        part.finish(content.size());
+        write(part, 4 * kMiB, 8 * kMiB);
+    }
+    PartFile part = open();
+    EXPECT_EQ(part.digest(), std::nullopt);
+    EXPECT_EQ(complete(part), right);
+}
+
+TEST_F(PartFileTest, bytes_that_come_again_and_are_right_change_nothing) {
+    PartFile part = open();
+    write(part, 0, 10 * kMiB);
+    write(part, 3 * kMiB + 5, 15 * kMiB);
+    EXPECT_EQ(part.corrected(), 0u);
+    EXPECT_EQ(part.have().size(), 15 * kMiB);
+    EXPECT_EQ(complete(part), right);
 }
 
 TEST_F(PartFileTest, reserves_the_space_and_still_knows_what_has_arrived) {

@@ -47,9 +47,6 @@ void Piece::cut() {
     range_.end = position_;
 }
 
-RangePlanner::RangePlanner(std::uint64_t size, std::uint64_t chunk, const ByteRanges& have)
-    : chunk_(chunk), missing_(have.missing(size)) {}
-
 std::uint64_t RangePlanner::frontier() const {
     std::uint64_t first = missing_.empty() ? UINT64_MAX : missing_.first()->begin;
     for (const auto& piece : pieces_)

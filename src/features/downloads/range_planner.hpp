@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace llmm::downloads {
 
@@ -39,7 +40,7 @@ class Piece {
 // hashing follows and the beginning is there early. Pure logic.
 class RangePlanner {
   public:
-    RangePlanner(std::uint64_t size, std::uint64_t chunk, const ByteRanges& have);
+    RangePlanner(std::uint64_t chunk, ByteRanges wanted) : chunk_(chunk), missing_(std::move(wanted)) {}
 
     // A range of about that size that nobody fetches yet; null: none is left, or all that is left is too far ahead.
     std::shared_ptr<Piece> take(std::uint64_t wanted);

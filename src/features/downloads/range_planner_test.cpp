@@ -12,20 +12,20 @@ constexpr std::uint64_t kMiB = 1 << 20, kChunk = 4 * kMiB;
 }  // namespace
 
 TEST(RangePlanner, hands_out_chunks_from_the_beginning) {
-    RangePlanner planner(100 * kMiB, kChunk, {});
+    RangePlanner planner(kChunk, ByteRanges().missing(100 * kMiB));
     EXPECT_EQ(planner.take(0)->range(), (ByteRange{0, kChunk}));
     EXPECT_EQ(planner.take(9 * kMiB)->range(), (ByteRange{kChunk, 12 * kMiB}));
     EXPECT_EQ(planner.unassigned(), 88 * kMiB);
 }
 
 TEST(RangePlanner, leaves_no_crumb) {
-    RangePlanner planner(5 * kMiB, kChunk, {});
+    RangePlanner planner(kChunk, ByteRanges().missing(5 * kMiB));
     EXPECT_EQ(planner.take(0)->range(), (ByteRange{0, 5 * kMiB}));
     EXPECT_FALSE(planner.can_take());
 }
 
 TEST(RangePlanner, goes_on_at_the_exact_byte) {
-    RangePlanner planner(8 * kMiB, kChunk, {});
+    RangePlanner planner(kChunk, ByteRanges().missing(8 * kMiB));
     const auto piece = planner.take(0);
     EXPECT_EQ(piece->take(1000).bytes, 1000u);
     planner.give_back(piece);
@@ -33,7 +33,7 @@ TEST(RangePlanner, goes_on_at_the_exact_byte) {
 }
 
 TEST(RangePlanner, does_not_run_far_ahead_of_the_first_missing_byte) {
-    RangePlanner planner(std::uint64_t{4} << 30, kChunk, {});
+    RangePlanner planner(kChunk, ByteRanges().missing(std::uint64_t{4} << 30));
     const auto first = planner.take(0);
     while (planner.can_take())
         planner.take(64 * kMiB);
@@ -44,7 +44,7 @@ TEST(RangePlanner, does_not_run_far_ahead_of_the_first_missing_byte) {
 }
 
 TEST(RangePlanner, splits_the_longest_tail) {
-    RangePlanner planner(64 * kMiB, kChunk, {});
+    RangePlanner planner(kChunk, ByteRanges().missing(64 * kMiB));
     const auto piece = planner.take(64 * kMiB);
     piece->take(4 * kMiB);
     const auto tail = planner.split(kMiB);
@@ -62,7 +62,7 @@ TEST(RangePlanner, every_byte_is_fetched_once_whatever_happens) {
     for (unsigned seed = 0; seed < 50; ++seed) {
         std::mt19937 random(seed);
         const std::uint64_t size = 1 + random() % (40 * kMiB);
-        RangePlanner planner(size, kChunk, {});
+        RangePlanner planner(kChunk, ByteRanges().missing(size));
         ByteRanges got;
         int steps = 0;
         while (!planner.is_complete()) {
@@ -85,7 +85,7 @@ TEST(RangePlanner, every_byte_is_fetched_once_whatever_happens) {
 }
 
 TEST(RangePlanner, splits_what_is_still_fetched) {
-    RangePlanner planner(64 << 20, 4 << 20, {});
+    RangePlanner planner(4 << 20, ByteRanges().missing(64 << 20));
     const auto longest = planner.take(40 << 20), other = planner.take(24 << 20);
     longest->stop();  // too slow: it ends with its next byte
     const auto tail = planner.split(1 << 20);
