@@ -83,7 +83,8 @@ std::unique_ptr<clamav::Clamd> make_scanner(const Config& config, BlockingPool& 
     if (config.scan.clamd.empty()) return nullptr;
     return std::make_unique<clamav::Clamd>(
         clamav::Clamd::Options{.address = config.scan.clamd,
-                               .part_bytes = static_cast<std::uint64_t>(config.scan.part_bytes)},
+                               .part_bytes = static_cast<std::uint64_t>(config.scan.part_bytes),
+                               .may_be_away = config.scan.unreachable == "skip"},
         files);
 }
 
@@ -93,8 +94,7 @@ downloads::DownloadService::Settings download_settings(const Config& config) {
             .connections = static_cast<int>(config.downloads.connections),
             .speed_limit = static_cast<std::uint64_t>(config.downloads.speed_limit),
             .schedule = speed_schedule(config),
-            .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes),
-            .may_skip_scan = config.scan.unreachable == "skip"};
+            .keep_free = static_cast<std::uint64_t>(config.downloads.keep_free_bytes)};
 }
 
 }  // namespace llmm::app

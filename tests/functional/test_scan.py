@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from big_files import TINY, add_repo, check_blobs
 from service import ROOT, until
+from test_store import hf_cache, import_from, ollama_store, wait
 
 BIG = "acme/big"
 MIB = 1 << 20
@@ -103,6 +104,58 @@ def test_an_operator_may_do_without_while_the_scanner_is_away(make_service, hub,
     service = make_service(HF_ENDPOINT=hub.url, LLM_MANAGER_SCAN_CLAMD=str(tmp_path / "nobody.ctl"), LLM_MANAGER_SCAN_UNREACHABLE="skip")
     assert service.pull("acme/tiny-GGUF")["status"] == "completed"
     assert "without a scan" in service.log.read_text()
+
+
+# Files that are on this machine already
+
+@pytest.fixture
+def cache(tmp_path):
+    """A cache of HuggingFace's tools with one model."""
+    return hf_cache(tmp_path / "outside/hub", ("acme--tiny-GGUF",))
+
+
+def test_an_import_is_scanned(make_service, start_clamd, cache):
+    address, scans = start_clamd("--signature", f"Test.Absent={ABSENT}")
+    service = make_service(LLM_MANAGER_LOCAL_ROOTS=str(cache.parent), LLM_MANAGER_SCAN_CLAMD=address)
+    done = import_from(service, "hf-cache", cache)
+    assert (done["state"], len(done["result"]["models"])) == ("succeeded", 2)
+    seen = scans()
+    assert {"bytes": len(TINY), "verdict": None} in seen and len(seen) > 2, "every file of both models"
+
+
+@pytest.mark.parametrize("source", ["hf-cache", "ollama", "path"])
+def test_an_infected_import_is_refused_and_the_original_stays(make_service, start_clamd, tmp_path, source):
+    outside = tmp_path / "outside"
+    where = {"hf-cache": lambda: hf_cache(outside / "hub", ("acme--tiny-GGUF",)), "ollama": lambda: ollama_store(outside / "ollama"),
+             "path": lambda: outside / "tiny-Q8_0.gguf"}[source]()
+    if source == "path":
+        outside.mkdir()
+        where.write_bytes(TINY)
+    address, _ = start_clamd("--signature", f"Test.Evil-1={EVIL}")
+    service = make_service(LLM_MANAGER_LOCAL_ROOTS=str(outside), LLM_MANAGER_SCAN_CLAMD=address)
+    before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
+    done = import_from(service, source, where) if source != "path" else wait(service, service.data("POST", "/api/v1/models", {"path": str(where)}))
+    if source == "hf-cache":  # the other model's weights are clean
+        assert done["state"] == "succeeded" and len(done["result"]["models"]) == 1
+        assert [(row["ref"].split("@")[0], row["error"]) for row in done["result"]["skipped"]] == [("huggingface:acme/tiny-GGUF", "UNSAFE_FILE")]
+        assert "Test.Evil-1" in done["result"]["skipped"][0]["reason"]
+    else:
+        assert (done["state"], done["error_code"]) == ("failed", "UNSAFE_FILE") and "Test.Evil-1" in done["error"], done
+        assert check_blobs(service.home) == set()
+    assert not any(TINY == blob.read_bytes() for blob in (service.home / "blobs").rglob("*") if blob.is_file())
+    assert not list((service.home / "downloads/incoming").iterdir())
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_import_waits_for_the_scanner(make_service, start_clamd, cache, tmp_path):
+    socket = tmp_path / "clamd.ctl"
+    service = make_service(LLM_MANAGER_LOCAL_ROOTS=str(cache.parent), LLM_MANAGER_SCAN_CLAMD=str(socket))
+    path = "/api/v1/store/imports/" + service.data("POST", "/api/v1/store/imports", {"source": "hf-cache", "path": str(cache)})["id"]
+    until(lambda: "scanner" in (service.data("GET", path)["error"] or ""), "it says why")
+    assert check_blobs(service.home) == set()
+    start_clamd("--socket", str(socket))
+    done = until(lambda: next((i for i in [service.data("GET", path)] if i["state"] in ("succeeded", "failed")), None), "it goes on by itself")
+    assert done["state"] == "succeeded" and len(done["result"]["models"]) == 2
 
 
 @pytest.mark.needs("ClamAV's daemon", None if CLAMD else "clamd is not installed", ci=False)

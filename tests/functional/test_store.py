@@ -29,9 +29,10 @@ def opened(make_service, outside):
     return make_service(LLM_MANAGER_LOCAL_ROOTS=str(outside))
 
 
-def hf_cache(folder):
-    """A cache as HuggingFace's tools leave it: one whole repository, one with a damaged blob, one half downloaded."""
-    for repo, content in (("acme--tiny-GGUF", TINY.read_bytes()), ("acme--damaged", TINY.read_bytes()[:-1] + b"\0")):
+def hf_cache(folder, repos=("acme--tiny-GGUF", "acme--damaged")):
+    """A cache as HuggingFace's tools leave it: one whole repository, one with a damaged blob, one half downloaded, one in parts."""
+    for repo in repos:
+        content = TINY.read_bytes()[:-1] + b"\0" if repo == "acme--damaged" else TINY.read_bytes()
         home = folder / f"models--{repo}"
         (home / "blobs").mkdir(parents=True)
         (home / "blobs" / SHA256).write_bytes(content)
@@ -101,7 +102,6 @@ def test_a_file_comes_in_by_link(opened, outside):
     assert again["result"]["already_here"] == 1 and again["result"]["models"] == done["result"]["models"]
 
 
-def test_a_folder_comes_in(opened, outside):
 def test_a_damaged_blob_does_not_swallow_a_good_file(opened, outside):
     opened.pull("demo:tiny-chat")
     blob = blobs(opened)[0]
@@ -114,6 +114,7 @@ def test_a_damaged_blob_does_not_swallow_a_good_file(opened, outside):
     assert blobs(opened) == [blob] and blob.read_bytes() == TINY.read_bytes()
 
 
+def test_a_folder_comes_in(opened, outside):
     shutil.copytree(ROOT / "tests/data/tiny-model/hf-repo-sharded", outside / "weights")
     done = wait(opened, opened.data("POST", "/api/v1/models", {"path": str(outside / "weights")}))
     assert done["state"] == "succeeded", done
@@ -129,6 +130,16 @@ def test_a_huggingface_cache_comes_in(opened, outside):
     assert any(ref == f"huggingface:acme/tiny-GGUF@{COMMIT}:Q8_0" for ref in refs(opened))
 
 
+def test_an_import_that_is_over_tells_its_whole_result(opened, outside):
+    """Asked as often as it goes, so that some answer is made just while the import ends."""
+    hf_cache(outside / "hub")
+    for _ in range(60):
+        path = "/api/v1/store/imports/" + opened.data("POST", "/api/v1/store/imports", {"source": "hf-cache", "path": str(outside / "hub")})["id"]
+        while (work := opened.data("GET", path))["state"] in ("queued", "running"):
+            pass
+        assert (len(work["result"]["models"]), len(work["result"]["skipped"])) == (2, 1)
+
+
 def test_an_ollama_store_comes_in_and_a_hostile_manifest_does_not(opened, outside):
     done = import_from(opened, "ollama", ollama_store(outside / "ollama"))
     assert done["state"] == "succeeded" and len(done["result"]["models"]) == 1, done
@@ -142,16 +153,6 @@ def test_one_blob_whatever_it_came_from(opened, outside):
     import_from(opened, "ollama", ollama_store(outside / "ollama"))
     opened.pull("demo:tiny-chat")
     assert [path.name for path in blobs(opened)].count(SHA256) == 1
-def test_an_import_that_is_over_tells_its_whole_result(opened, outside):
-    """Asked as often as it goes, so that some answer is made just while the import ends."""
-    hf_cache(outside / "hub")
-    for _ in range(60):
-        path = "/api/v1/store/imports/" + opened.data("POST", "/api/v1/store/imports", {"source": "hf-cache", "path": str(outside / "hub")})["id"]
-        while (work := opened.data("GET", path))["state"] in ("queued", "running"):
-            pass
-        assert (len(work["result"]["models"]), len(work["result"]["skipped"])) == (2, 1)
-
-
     facts = opened.data("GET", "/api/v1/store")
     assert facts["saved_size"] >= 2 * SIZE and facts["models"] == 4
 

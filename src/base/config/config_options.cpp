@@ -177,7 +177,7 @@ std::vector<ConfigOption> make_options() {
         text("scan.clamd", {},
              "Virus scanner that every file passes before it is kept: clamd's socket, /path or host:port",
              LLMM_MEMBER(scan.clamd)),
-        choice("scan.unreachable", {"fail", "skip"}, "What happens to a download while clamd can't be reached",
+        choice("scan.unreachable", {"fail", "skip"}, "What happens to a file while clamd can't be reached",
                LLMM_MEMBER(scan.unreachable)),
         integer("scan.part_bytes", 1 << 20, std::int64_t{1} << 32,
                 "Longer files are scanned in parts of this size; at most clamd's StreamMaxLength",

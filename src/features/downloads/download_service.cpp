@@ -499,23 +499,17 @@ Task<> DownloadService::report_progress(std::shared_ptr<Active> active) {
 }
 
 Task<> DownloadService::scan(std::shared_ptr<Active> active) {
-    for (const auto& transfer : active->transfers) {
-        std::optional<std::string> found;
-        try {
-            found = co_await deps_.scanner->scan(transfer->part(), transfer->received());
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::scan_unavailable || !settings_.may_skip_scan) throw;
-            log::warning("a download is kept without a scan for viruses",
-                         {{"download", active->download.id.str()}, {"reason", error.message().en}});
-            co_return;
-        }
-        if (!found) continue;
-        log::warning("the virus scanner has found something",
-                     {{"download", active->download.id.str()}, {"file", transfer->file().path}, {"found", *found}});
-        co_await deps_.files.run([&transfer] { PartFile::remove(transfer->part()); });
-        fail(ErrorCode::unsafe_file, "the virus scanner found {} in \"{}\"; the file was deleted",
-             "病毒扫描器在“{1}”中发现 {0}；该文件已删除", *found, transfer->file().path);
-    }
+    std::vector<clamav::Clamd::File> files;
+    for (const auto& transfer : active->transfers)
+        files.push_back({transfer->part(), transfer->received()});
+    const auto found = co_await deps_.scanner->scan(std::move(files));
+    if (!found) co_return;
+    const FileTransfer& transfer = *active->transfers[found->file];
+    log::warning("the virus scanner has found something",
+                 {{"download", active->download.id.str()}, {"file", transfer.file().path}, {"found", found->name}});
+    co_await deps_.files.run([&transfer] { PartFile::remove(transfer.part()); });
+    fail(ErrorCode::unsafe_file, "the virus scanner found {} in \"{}\"; the file was deleted",
+         "病毒扫描器在“{1}”中发现 {0}；该文件已删除", found->name, transfer.file().path);
 }
 
 // Every part is whole and right: into the blob store, links, rows. May be repeated after a crash at any point.

@@ -29,7 +29,6 @@ class DownloadService {
         std::uint64_t speed_limit = 0;  // bytes/s of all downloads together; 0: none
         SpeedSchedule schedule;         // other limits at times of the week
         std::uint64_t keep_free = 0;    // bytes of disk space that a download leaves
-        bool may_skip_scan = false;     // while the scanner can't be reached
     };
     struct Deps {
         asio::any_io_executor executor;

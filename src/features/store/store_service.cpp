@@ -45,6 +45,23 @@ TimePoint changed_at(const fs::path& path) {
 
 }  // namespace
 
+// A file on its way into the store. Its part is deleted when it does not get there.
+struct StoreService::Incoming {
+    struct Part {
+        explicit Part(fs::path name) : path(std::move(name)) {}
+        Part(Part&& other) noexcept : path(std::exchange(other.path, {})) {}
+        Part& operator=(Part&&) = delete;
+        ~Part() {
+            std::error_code ignored;
+            if (!path.empty()) fs::remove(path, ignored);
+        }
+        fs::path path;
+    };
+    Part part;
+    models::ModelFile file;
+    storage::Taken how;
+};
+
 StoreService::StoreService(Deps deps, fs::path home) : deps_(deps), home_(std::move(home)) {
     deps_.queue.add_kind("import", 1, [this](const tasks::TaskRun& task) { return run_import(task); });
     deps_.queue.add_kind("verify_store", 1, [this](const tasks::TaskRun& task) { return run_verification(task); });
@@ -64,6 +81,10 @@ Task<std::pair<Import, tasks::QueuedTask>> StoreService::start_import(ImportRequ
 }
 
 Task<std::pair<Import, tasks::QueuedTask>> StoreService::get_import(ImportId id) {
+    const auto known = co_await deps_.store.find_import(id);
+    if (!known) fail(ErrorCode::not_found, "there is no import {}", "导入 {} 不存在", id.str());
+    tasks::QueuedTask task = co_await deps_.queue.get(known->task_id);
+    // Read after the task: of one that is over, all of the result is there.
     auto import = co_await deps_.store.find_import(id);
     if (!import) import = known;
     co_return std::pair(*std::move(import), std::move(task));
@@ -80,10 +101,6 @@ Task<std::vector<ImportModel>> StoreService::plan(ImportRequest request) {
     const bool is_folder = co_await deps_.files.run([&] { return deps_.roots.is_directory(path); });
     std::vector<ImportModel> models;
     models.push_back(plan_path(remote, is_folder));
-    const auto known = co_await deps_.store.find_import(id);
-    if (!known) fail(ErrorCode::not_found, "there is no import {}", "导入 {} 不存在", id.str());
-    tasks::QueuedTask task = co_await deps_.queue.get(known->task_id);
-    // Read after the task: of one that is over, all of the result is there.
     co_return models;
 }
 
@@ -99,8 +116,9 @@ Task<> StoreService::run_import(const tasks::TaskRun& task) {
         try {
             co_await import_model(model, request, result);
         } catch (const Error& error) {
-            if (error.code() == ErrorCode::cancelled || error.code() == ErrorCode::disk_full || found.size() == 1)
-                throw;
+            const bool ends_all = error.code() == ErrorCode::cancelled || error.code() == ErrorCode::disk_full ||
+                                  error.code() == ErrorCode::scan_unavailable;
+            if (ends_all || found.size() == 1) throw;
             refused = error;
         }
         if (refused) {
@@ -119,19 +137,16 @@ Task<> StoreService::import_model(ImportModel model, ImportRequest request, Impo
         result.models.push_back(known->id.str());
         co_return;
     }
+    std::vector<Incoming> incoming;
+    for (const ImportFile& file : model.files)
+        incoming.push_back(co_await deps_.files.run([&] { return take(file, request.may_copy); }));
+    if (deps_.scanner) co_await scan(incoming);
     std::vector<models::ModelFile> files;
-    for (const ImportFile& file : model.files) {
-        const TakenFile taken = co_await deps_.files.run([&] { return take(file, request.may_copy); });
-        if (taken.how) {
-            result.bytes += taken.file.size;
-            result.reflinks += *taken.how == storage::Taken::reflink;
-            result.hard_links += *taken.how == storage::Taken::hard_link;
-            result.copies += *taken.how == storage::Taken::copy;
-        }
+    for (const Incoming& taken : incoming)
         files.push_back(taken.file);
-    }
     models::ModelFacts facts;
     co_await deps_.files.run([&] {
+        publish(incoming, result);
         for (const models::ModelFile& file : files) {
             const models::ModelFacts seen = models::read_model_facts(deps_.blobs.path_of(file.sha256), file.path);
             if (!facts.format) facts = seen;
@@ -145,7 +160,7 @@ Task<> StoreService::import_model(ImportModel model, ImportRequest request, Impo
     result.models.push_back(id.str());
 }
 
-StoreService::TakenFile StoreService::take(const ImportFile& file, bool may_copy) const {
+StoreService::Incoming StoreService::take(const ImportFile& file, bool may_copy) const {
     const auto path = SafePath::parse(file.path);
     if (!path) fail(ErrorCode::unsafe_file, "the file name \"{}\" is not safe", "文件名“{}”不安全", file.path);
     if (const auto problem = formats::check_name(file.path)) throw Error(problem->code, problem->message);
@@ -156,17 +171,10 @@ StoreService::TakenFile StoreService::take(const ImportFile& file, bool may_copy
         throw Error(problem->code, problem->message);
 
     make_directories(incoming());
-    const fs::path part = incoming() / make_uuid_v7();
-    const storage::Taken how = storage::take_file(source.get(), part, may_copy);
-    struct Remove {
-        const fs::path& part;
-        ~Remove() {
-            std::error_code ignored;
-            fs::remove(part, ignored);
-        }
-    } remove{part};
+    Incoming::Part part(incoming() / make_uuid_v7());
+    const storage::Taken how = storage::take_file(source.get(), part.path, may_copy);
     // What is hashed is what is kept, whatever the original does meanwhile.
-    const UniqueFd taken = open_file(part, O_RDONLY | O_NOFOLLOW);
+    const UniqueFd taken = open_file(part.path, O_RDONLY | O_NOFOLLOW);
     Sha256Stream stream;
     std::vector<std::byte> buffer(kReadBytes);
     std::vector<std::byte> small;  // for git's digest, which begins with the size
@@ -185,14 +193,37 @@ StoreService::TakenFile StoreService::take(const ImportFile& file, bool may_copy
         fail(ErrorCode::digest_mismatch, "\"{}\" differs from the digest in its name: the file is damaged",
              "“{}”与其名称中的摘要不符：文件已损坏", file.path);
     }
-    const bool was_here = deps_.blobs.exists(digest);
-    deps_.blobs.publish(part, digest, size);
-    return {.file = {.model_id = ModelId::trusted(""),
+    return {.part = std::move(part),
+            .file = {.model_id = ModelId::trusted(""),
                      .path = file.path,
                      .size = static_cast<std::int64_t>(size),
                      .sha256 = digest,
                      .verified_at = now()},
-            .how = was_here ? std::nullopt : std::optional(how)};
+            .how = how};
+}
+
+Task<> StoreService::scan(const std::vector<Incoming>& files) {
+    std::vector<clamav::Clamd::File> parts;
+    for (const Incoming& file : files)
+        parts.push_back({file.part.path, static_cast<std::uint64_t>(file.file.size)});
+    const auto found = co_await deps_.scanner->scan(std::move(parts));
+    if (!found) co_return;
+    const std::string& path = files[found->file].file.path;
+    log::warning("the virus scanner has found something", {{"file", path}, {"found", found->name}});
+    fail(ErrorCode::unsafe_file, "the virus scanner found {} in \"{}\"; the file was not taken over",
+         "病毒扫描器在“{1}”中发现 {0}；未导入该文件", found->name, path);
+}
+
+void StoreService::publish(const std::vector<Incoming>& files, ImportResult& result) const {
+    for (const auto& [part, file, how] : files) {
+        const bool was_here = deps_.blobs.exists(file.sha256);
+        deps_.blobs.publish(part.path, file.sha256, static_cast<std::uint64_t>(file.size));
+        if (was_here) continue;
+        result.bytes += file.size;
+        result.reflinks += how == storage::Taken::reflink;
+        result.hard_links += how == storage::Taken::hard_link;
+        result.copies += how == storage::Taken::copy;
+    }
 }
 
 Task<LinkResult> StoreService::link(Layout layout, std::string text, std::optional<ModelId> only) {

@@ -7,6 +7,7 @@
 #include "features/store/store.hpp"
 #include "features/store/store_store.hpp"
 #include "features/tasks/task_queue.hpp"
+#include "integrations/clamav/clamd.hpp"
 #include "storage/blob_store.hpp"
 #include "storage/intake.hpp"
 
@@ -14,6 +15,7 @@
 #include <filesystem>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace llmm::store {
 
@@ -28,6 +30,7 @@ class StoreService {
         storage::BlobStore& blobs;
         const LocalRoots& roots;
         BlockingPool& files;
+        clamav::Clamd* scanner = nullptr;  // nullptr: nothing is scanned
     };
     // Registers the kinds "import" and "verify_store" with the queue.
     StoreService(Deps deps, std::filesystem::path home);
@@ -46,14 +49,14 @@ class StoreService {
     void stop() { stopping_ = true; }
 
   private:
-    struct TakenFile {
-        models::ModelFile file;
-        std::optional<storage::Taken> how;  // nullopt: it was in the store already
-    };
+    struct Incoming;
     Task<> run_import(const tasks::TaskRun& task);
     Task<std::vector<ImportModel>> plan(ImportRequest request);
     Task<> import_model(ImportModel model, ImportRequest request, ImportResult& result);
-    TakenFile take(const ImportFile& file, bool may_copy) const;  // blocks
+    // The file in incoming(), hashed. Blocks, as publish().
+    Incoming take(const ImportFile& file, bool may_copy) const;
+    Task<> scan(const std::vector<Incoming>& files);
+    void publish(const std::vector<Incoming>& files, ImportResult& result) const;
     Task<> run_verification(const tasks::TaskRun& task);
     std::filesystem::path incoming() const { return home_ / "downloads" / "incoming"; }
 

@@ -4,7 +4,9 @@
 #include "base/async/signal.hpp"
 #include "base/error/error.hpp"
 #include "base/fs/file.hpp"
+#include "base/log/log.hpp"
 #include "base/text/parse_number.hpp"
+#include "integrations/clamav/verdict.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,16 +30,6 @@ namespace {
 constexpr std::size_t kPieceBytes = 256 << 10;
 constexpr std::uint64_t kOverlap = 256 << 10;
 constexpr std::size_t kMaxAnswer = 4096;
-constexpr std::string_view kFound = " FOUND", kClean = "stream: OK", kStream = "stream: ";
-
-Error unavailable(std::string note) {
-    return Error(
-               ErrorCode::scan_unavailable,
-               Text{"the virus scanner clamd does not answer: start it, or change scan.clamd, then try again; what has "
-                    "been downloaded is kept",
-                    "病毒扫描器 clamd 无响应：请启动它或修改 scan.clamd 后重试；已下载的数据会保留"})
-        .with_log_note(std::move(note));
-}
 
 std::optional<std::pair<std::string_view, std::string_view>> host_and_port(std::string_view text) {
     const auto colon = text.rfind(':');
@@ -47,26 +39,6 @@ std::optional<std::pair<std::string_view, std::string_view>> host_and_port(std::
     if (!port || *port == 0) return std::nullopt;
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     return std::pair(host, text.substr(colon + 1));
-}
-
-std::string printable(std::string_view text) {
-    std::string clean(text.substr(0, 200));
-    std::ranges::replace_if(clean, [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
-    return clean;
-}
-
-// "stream: OK", "stream: Eicar-Signature FOUND", "INSTREAM size limit exceeded. ERROR"
-std::optional<std::string> verdict_of(std::string_view answer) {
-    if (answer == kClean) return std::nullopt;
-    if (answer.starts_with(kStream) && answer.ends_with(kFound) && answer.size() > kStream.size() + kFound.size())
-        return printable(answer.substr(kStream.size(), answer.size() - kStream.size() - kFound.size()));
-    if (answer.contains("size limit exceeded")) {
-        throw Error(ErrorCode::scan_unavailable,
-                    Text{"clamd takes less at once than scan.part_bytes: make that smaller, or clamd's StreamMaxLength "
-                         "larger, then try again",
-                         "clamd 单次接受的数据小于 scan.part_bytes：请调小该值或增大 clamd 的 StreamMaxLength 后重试"});
-    }
-    throw unavailable("it answered: " + printable(answer));
 }
 
 }  // namespace
@@ -84,7 +56,6 @@ struct Clamd::Connection {
             const std::size_t n = co_await socket.async_read_some(asio::buffer(buffer), asio::use_awaitable);
             answer.append(buffer.data(), n);
         }
-        answer.resize(std::min(answer.find('\0'), answer.size()));
     }
 
     asio::generic::stream_protocol::socket socket;
@@ -151,16 +122,28 @@ Task<std::optional<std::string>> Clamd::scan_part(int file, std::uint64_t begin,
         if (problem.empty()) problem = error.what();
     }
     if (connection.answer.empty()) throw unavailable(problem.empty() ? "an empty answer" : problem);
-    co_return verdict_of(connection.answer);
+    co_return read_verdict(connection.answer);
 }
 
-Task<std::optional<std::string>> Clamd::scan(std::filesystem::path path, std::uint64_t size) {
-    const UniqueFd file = co_await files_.run([&path] { return open_file(path, O_RDONLY); });
+Task<std::optional<std::string>> Clamd::scan_file(File file) {
+    const UniqueFd fd = co_await files_.run([&file] { return open_file(file.path, O_RDONLY | O_NOFOLLOW); });
     for (std::uint64_t begin = 0;; begin += options_.part_bytes - kOverlap) {
-        const std::uint64_t end = std::min(size, begin + options_.part_bytes);
-        if (auto found = co_await scan_part(file.get(), begin, end)) co_return found;
-        if (end == size) co_return std::nullopt;
+        const std::uint64_t end = std::min(file.size, begin + options_.part_bytes);
+        if (auto found = co_await scan_part(fd.get(), begin, end)) co_return found;
+        if (end == file.size) co_return std::nullopt;
     }
+}
+
+Task<std::optional<Clamd::Finding>> Clamd::scan(std::vector<File> files) {
+    try {
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            if (auto found = co_await scan_file(files[i])) co_return Finding{i, *std::move(found)};
+        }
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::scan_unavailable || !options_.may_be_away) throw;
+        log::warning("files are kept without a scan for viruses", {{"reason", error.message().en}});
+    }
+    co_return std::nullopt;
 }
 
 }  // namespace llmm::clamav
