@@ -211,8 +211,10 @@ class Ours:
         return self.ask("POST", "/api/v1/downloads", {"ref": f"hf:{profile}/{shape}"})["id"]
 
     def wait(self, download, patience=1800.0):
-        done = until(lambda: next((d for d in [self.ask("GET", f"/api/v1/downloads/{download}")] if d["status"] in ("completed", "failed")),
-                                  None), "the download ends", patience, 0.01)
+        """Asks for the state of the task: a hundred lists of 2000 files a second would cost as much as the download."""
+        task = f"/api/v1/tasks/{self.ask('GET', f'/api/v1/downloads/{download}')['task_id']}"
+        until(lambda: self.ask("GET", task)["state"] not in ("queued", "running"), "the download ends", patience, 0.01)
+        done = self.ask("GET", f"/api/v1/downloads/{download}")
         if done["status"] != "completed":
             raise RuntimeError(f"ours: {done['error_code']}")
         return done
