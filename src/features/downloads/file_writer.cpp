@@ -83,10 +83,9 @@ void FileWriter::check_first_bytes(std::uint64_t there) const {
 
 void FileWriter::make_durable_now_and_then() {
     if (!part_->wants_durable(std::chrono::steady_clock::now()) || syncing_.exchange(true)) return;
-    part_->begin_durable();
-    sync_queue_.post([this, part = part_.get()] {
+    sync_queue_.post([this, durable = part_->begin_durable()] {
         try {
-            part->sync_data();
+            durable.sync();
         } catch (...) {
             fail_with(std::current_exception());  // what a failed sync has lost, nobody knows
         }

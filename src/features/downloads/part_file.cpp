@@ -18,6 +18,13 @@ std::filesystem::path journal_path(const std::filesystem::path& part) {
     return part.string() + ".journal";
 }
 
+UniqueFd duplicate(int fd) {
+    if (fd < 0) return {};
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy) throw_errno("another descriptor of a part file", errno);
+    return copy;
+}
+
 template <class Take>
 void read_range(int fd, ByteRange range, Take take) {
     std::vector<std::byte> buffer(std::min<std::uint64_t>(kReadBytes, range.size()));
@@ -197,14 +204,15 @@ bool PartFile::wants_durable(Clock::time_point now) const {
     return not_durable_ >= kDurableStep || (not_durable_ > 0 && now - durable_at_ >= kDurableTime);
 }
 
-void PartFile::begin_durable() {
+PartFile::Durable PartFile::begin_durable() {
     write_journal();
     not_durable_ = 0;
     durable_at_ = Clock::now();
+    return {.data = duplicate(fd_.get()), .journal = duplicate(journal_.descriptor())};
 }
 
-void PartFile::sync_data() const {
-    for (const int fd : {fd_.get(), journal_.descriptor()}) {
+void PartFile::Durable::sync() const {
+    for (const int fd : {data.get(), journal.get()}) {
         if (fd >= 0 && ::fdatasync(fd) != 0) throw_errno("fdatasync of a part file", errno);
     }
 }

@@ -53,9 +53,13 @@ class PartFile {
     // Puts the newest state of all growing segments into the journal.
     void write_journal();
     bool wants_durable(std::chrono::steady_clock::time_point now) const;
-    // Notes that what is there now will be made durable: descriptors for sync_data() on any thread.
-    void begin_durable();
-    void sync_data() const;
+    // Notes that what is there now will be made durable, by sync() on any thread. It has descriptors of its own: the
+    // journal may be written anew, or the part closed, meanwhile.
+    struct Durable {
+        UniqueFd data, journal;
+        void sync() const;
+    };
+    Durable begin_durable();
 
     // Drops the segments whose bytes on the disk have another checksum than when they were written; answers how many.
     std::size_t recheck();

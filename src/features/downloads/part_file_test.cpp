@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <random>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -138,6 +139,25 @@ TEST_F(PartFileTest, trusts_nothing_without_a_journal) {
     }
     std::filesystem::remove(path.string() + ".journal");
     EXPECT_TRUE(open().have().empty());
+}
+
+TEST_F(PartFileTest, is_made_durable_while_its_journal_is_written_anew) {
+    PartFile part = open();
+    for (int round = 0; round < 10; ++round) {
+        write(part, 0, content.size());
+        const PartFile::Durable durable = part.begin_durable();
+        std::exception_ptr failure;
+        std::thread sync([&] {
+            try {
+                durable.sync();
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        });
+        part.restart();
+        sync.join();
+        ASSERT_FALSE(failure) << "round " << round;
+    }
 }
 
 TEST_F(PartFileTest, bytes_that_come_again_correct_the_wrong_ones_and_no_others) {
