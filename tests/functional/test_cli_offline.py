@@ -329,6 +329,20 @@ def test_run_streams_the_answer_as_it_comes(service, environment):
     assert service.asked("POST /chat/sessions/s1/messages") == [{"content": "Capital?", "stream": True}]
 
 
+def test_run_tells_its_place_in_the_queue(service, cli):
+    def reply(handler):
+        handler.begin_events()
+        handler.send_event("message.start", {"message": {"id": "r1"}, "user_message": {"id": "u1"}})
+        handler.send_event("message.queued", {"message_id": "r1", "position": 3})
+        handler.send_event("message.delta", {"message_id": "r1", "content": "Paris."})
+        handler.send_event("message.end", {"message_id": "r1", "status": "complete", "finish_reason": "stop"})
+
+    script_a_chat(service, reply)
+    done = cli("run", "tiny-chat", "Capital?")
+    assert (done.returncode, done.stdout) == (0, "Paris.\n")
+    assert "The model is busy: place 3 in its queue." in done.stderr
+
+
 def test_run_takes_the_prompt_from_standard_input_and_reports_a_failure(service, cli):
     def reply(handler):
         handler.begin_events()

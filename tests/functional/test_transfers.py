@@ -405,7 +405,6 @@ def test_pause_and_a_restart_keep_what_has_come(big, hub):
     assert sent(hub) < 24 * MIB + 777 + 2 * MIB
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: needs root")
 def test_parts_of_what_is_over_go_at_the_next_start(big, hub):
     done = wait(big, begin(big))
     folder = big.home / "downloads"
@@ -418,6 +417,7 @@ def test_parts_of_what_is_over_go_at_the_next_start(big, hub):
     assert [entry.name for entry in folder.iterdir()] == ["notes"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: needs root")
 def test_a_full_disk_makes_it_wait_and_nothing_is_lost(tmp_path, hub):
     home = tmp_path / "small"
     home.mkdir()

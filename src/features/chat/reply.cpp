@@ -36,7 +36,8 @@ Reply::Reply(Reply&& other) noexcept
       started_(other.started_),
       over_(other.over_),
       stops_when_left_(other.stops_when_left_),
-      taken_(other.taken_) {}
+      taken_(other.taken_),
+      told_position_(other.told_position_) {}
 
 Reply::~Reply() {
     const Live* live = std::get_if<Live>(&source_);
